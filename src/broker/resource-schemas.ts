@@ -1,0 +1,320 @@
+import type {
+  Bus,
+  Filter,
+  JsonValue,
+  Protocol,
+  ProtocolSettings,
+  Retention,
+  RetryPolicy,
+  SubscriptionConfig,
+  Transformer,
+} from "../api/api.ts";
+import type { Violation } from "../kernel/errors.ts";
+import { isName } from "../kernel/ids.ts";
+import { limits } from "../kernel/limits.ts";
+import { formatDuration, parseDuration } from "./durations.ts";
+import { describe, ObjectReader } from "./object-reader.ts";
+
+/**
+ * Untrusted JSON in, complete resources out: defaults filled in, everything wrong reported with its
+ * path. What only a connector, a filter or a log can judge is judged where the resource is made.
+ */
+export type BusInput = Pick<Bus, "description" | "retention">;
+
+export interface SubscriptionInput {
+  readonly name: string;
+  readonly bus: string;
+  readonly description: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly source: string | undefined;
+  readonly types: readonly string[] | undefined;
+  readonly filters: readonly Filter[];
+  readonly transformer: Transformer | undefined;
+  readonly protocol: Protocol;
+  readonly sink: string;
+  readonly protocolsettings: ProtocolSettings;
+  /** `start` is undefined where the input has none. */
+  readonly config: Omit<SubscriptionConfig, "start"> & {
+    readonly start: string | number | undefined;
+  };
+}
+
+export interface SourceInput {
+  readonly kind: string;
+  readonly bus: string;
+  readonly description: string;
+  readonly config: Readonly<Record<string, JsonValue>>;
+  /** Undefined keeps the stored ones, null removes them. */
+  readonly secrets: readonly string[] | null | undefined;
+}
+
+const READ_ONLY = ["id", "created", "updated", "warnings", "revision", "startOffset", "hasSecret"];
+
+export function checkName(what: string, name: string, violations: Violation[]): void {
+  if (isName(name)) return;
+  violations.push({
+    path: "name",
+    code: "invalid_name",
+    message:
+      `${what} name ${describe(name)} must be 1 to ${limits.nameLengthMax} lower-case letters, ` +
+      "digits, '-' or '_', beginning with a letter or digit",
+  });
+}
+
+export function readBusInput(name: string, body: unknown, violations: Violation[]): BusInput {
+  const reader = new ObjectReader(body, "", violations);
+  readOwnName(reader, name);
+  const description = reader.text("description", { max: limits.descriptionLengthMax, absent: "" });
+  const retention = readRetention(reader.object("retention"));
+  reader.later({ deduplication: [null] });
+  reader.ignore(...READ_ONLY);
+  reader.refuseUnknown();
+  return { description, retention };
+}
+
+function readRetention(reader: ObjectReader): Retention {
+  const maxAge = reader.value("maxAge");
+  const maxBytes = reader.value("maxBytes");
+  const retention: Retention = {
+    maxAge:
+      maxAge === null
+        ? null
+        : readDuration(reader, "maxAge", {
+            min: limits.retentionMaxAgeMsMin,
+            max: limits.retentionMaxAgeMsMax,
+            absent: formatDuration(limits.retentionMaxAgeMsDefault),
+          }),
+    maxBytes:
+      maxBytes === null || maxBytes === undefined
+        ? null
+        : reader.integer("maxBytes", { min: 1, max: Number.MAX_SAFE_INTEGER, absent: 1 }),
+  };
+  reader.later({ keepUnread: [false, null] });
+  reader.refuseUnknown();
+  return retention;
+}
+
+export function readSubscriptionInput(
+  body: unknown,
+  violations: Violation[],
+  options: { readonly mayLackSink?: boolean } = {},
+): SubscriptionInput {
+  const reader = new ObjectReader(body, "", violations);
+  const mayLackSink = options.mayLackSink === true;
+  const input: SubscriptionInput = {
+    name: reader.text("name", { max: limits.labelLengthMax, absent: "" }),
+    bus: mayLackSink
+      ? reader.text("bus", { max: limits.nameLengthMax, absent: "" })
+      : reader.requiredText("bus", limits.nameLengthMax),
+    description: reader.text("description", { max: limits.descriptionLengthMax, absent: "" }),
+    labels: reader.textMap("labels", { entries: limits.labelsMax, length: limits.labelLengthMax }),
+    source: readSourceShorthand(reader),
+    types: readTypes(reader),
+    filters: readFilters(reader),
+    transformer: readTransformer(reader),
+    protocol: readProtocol(reader, mayLackSink),
+    sink: mayLackSink
+      ? reader.text("sink", { max: limits.sinkUrlLengthMax, absent: "" })
+      : reader.requiredText("sink", limits.sinkUrlLengthMax),
+    protocolsettings: readProtocolSettings(reader.object("protocolsettings")),
+    config: readConfigMember(reader.object("config")),
+  };
+  reader.later({ sinkcredential: [null], signing: [null] });
+  reader.ignore(...READ_ONLY);
+  reader.refuseUnknown();
+  return input;
+}
+
+function readSourceShorthand(reader: ObjectReader): string | undefined {
+  if (reader.present("source") === undefined) return undefined;
+  return reader.requiredText("source", limits.sinkUrlLengthMax) || undefined;
+}
+
+function readTypes(reader: ObjectReader): readonly string[] | undefined {
+  const value = reader.present("types");
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value)) {
+    reader.report("types", "wrong_type", `must be a list of event types, not ${describe(value)}`);
+    return undefined;
+  }
+  if (value.length === 0 || value.length > limits.filterNodesMax) {
+    const message = `must list 1 to ${limits.filterNodesMax} event types; leave it out to match every type`;
+    reader.report("types", "out_of_range", message);
+    return undefined;
+  }
+  return value.filter((each: unknown, index): each is string => {
+    if (typeof each === "string" && each !== "") return true;
+    reader.report(`types[${index}]`, "wrong_type", "must be a string that is not empty");
+    return false;
+  });
+}
+
+/** The list only; the filter compiler judges its elements, and names the path of each error. */
+function readFilters(reader: ObjectReader): readonly Filter[] {
+  const value = reader.present("filters");
+  if (value === undefined) return [];
+  if (Array.isArray(value)) return value as readonly Filter[];
+  reader.report("filters", "wrong_type", `must be a list of filters, not ${describe(value)}`);
+  return [];
+}
+
+function readTransformer(reader: ObjectReader): Transformer | undefined {
+  const value = reader.present("transformer");
+  if (value === undefined) return undefined;
+  if (typeof value === "object" && !Array.isArray(value)) return value as Transformer;
+  reader.report("transformer", "wrong_type", `must be an object, not ${describe(value)}`);
+  return undefined;
+}
+
+const PROTOCOLS: readonly string[] = ["HTTP", "slack-webhook"] satisfies Protocol[];
+const LATER_PROTOCOLS = ["MQTT3", "MQTT5", "AMQP", "NATS", "KAFKA"];
+
+function readProtocol(reader: ObjectReader, mayBeAbsent: boolean): Protocol {
+  const value = reader.present("protocol");
+  if (typeof value === "string" && PROTOCOLS.includes(value)) return value as Protocol;
+  if (value === undefined) {
+    if (!mayBeAbsent) reader.report("protocol", "missing", "is required; for example HTTP");
+  } else if (typeof value === "string" && LATER_PROTOCOLS.includes(value)) {
+    reader.report("protocol", "not_supported_yet", `${value} is not supported by this version yet`);
+  } else {
+    const message = `unknown protocol ${describe(value)}; known: ${PROTOCOLS.join(", ")} (capitals matter)`;
+    reader.report("protocol", "unknown_protocol", message);
+  }
+  return "HTTP";
+}
+
+/** As given, without members that are null: the protocol's own kind of sink judges them. */
+function readProtocolSettings(reader: ObjectReader): ProtocolSettings {
+  const present = Object.entries(reader.entries()).filter(([, value]) => value !== null);
+  return Object.fromEntries(present);
+}
+
+function readConfigMember(reader: ObjectReader): SubscriptionInput["config"] {
+  const start = reader.present("start");
+  if (start !== undefined && typeof start !== "string" && typeof start !== "number") {
+    const message = `must be "latest", "earliest", an offset or an RFC 3339 time, not ${describe(start)}`;
+    reader.report("start", "wrong_type", message);
+  }
+  const config = {
+    start: start as string | number | undefined,
+    concurrency: reader.integer("concurrency", {
+      min: 1,
+      max: limits.concurrencyMax,
+      absent: limits.concurrencyDefault,
+    }),
+    timeoutMs: reader.integer("timeoutMs", {
+      min: 1,
+      max: limits.timeoutMsMax,
+      absent: limits.timeoutMsDefault,
+    }),
+    retry: readRetry(reader.object("retry")),
+    deadLetter: reader.flag("deadLetter", true),
+    paused: reader.flag("paused", false),
+  };
+  reader.later({ ordering: [null], rateLimit: [0, null], replyBus: [null], circuitKey: [null] });
+  reader.refuseUnknown();
+  return config;
+}
+
+function readRetry(reader: ObjectReader): RetryPolicy {
+  const delays = { min: 1, max: limits.retryMaxAgeMsMax };
+  const maxAttempts = reader.value("maxAttempts");
+  const minDelayMs = reader.integer("minDelayMs", {
+    ...delays,
+    absent: limits.retryMinDelayMsDefault,
+  });
+  const maxDelayMs = reader.integer("maxDelayMs", {
+    ...delays,
+    absent: Math.max(limits.retryMaxDelayMsDefault, minDelayMs),
+  });
+  if (minDelayMs > maxDelayMs) {
+    reader.report(
+      "minDelayMs",
+      "out_of_range",
+      `${minDelayMs} is more than maxDelayMs (${maxDelayMs})`,
+    );
+  }
+  const policy: RetryPolicy = {
+    maxAttempts:
+      maxAttempts === null || maxAttempts === undefined
+        ? null
+        : reader.integer("maxAttempts", { min: 1, max: 1_000_000, absent: 1 }),
+    maxAge: readDuration(reader, "maxAge", {
+      min: 1,
+      max: limits.retryMaxAgeMsMax,
+      absent: formatDuration(limits.retryMaxAgeMsDefault),
+    }),
+    minDelayMs,
+    maxDelayMs,
+  };
+  reader.later({ delays: [null], retryOn: [null], failOn: [null] });
+  reader.refuseUnknown();
+  return policy;
+}
+
+export function readSourceInput(name: string, body: unknown, violations: Violation[]): SourceInput {
+  const reader = new ObjectReader(body, "", violations);
+  readOwnName(reader, name);
+  const config = reader.object("config");
+  const input: SourceInput = {
+    kind: reader.requiredText("kind", limits.nameLengthMax),
+    bus: reader.requiredText("bus", limits.nameLengthMax),
+    description: reader.text("description", { max: limits.descriptionLengthMax, absent: "" }),
+    config: config.entries() as Readonly<Record<string, JsonValue>>,
+    secrets: readSecrets(reader),
+  };
+  reader.ignore(...READ_ONLY);
+  reader.refuseUnknown();
+  return input;
+}
+
+function readSecrets(reader: ObjectReader): readonly string[] | null | undefined {
+  const value = reader.value("secret");
+  if (value === undefined || value === null) return value;
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const isFine = (each: unknown): boolean =>
+    typeof each === "string" && each !== "" && each.length <= limits.secretLengthMax;
+  if (list.length >= 1 && list.length <= limits.secretsMax && list.every(isFine)) {
+    return list as readonly string[];
+  }
+  // The value stays out of the message: it may be a secret with one character too many.
+  reader.report(
+    "secret",
+    "invalid_value",
+    `must be a string, or a list of 1 to ${limits.secretsMax} strings while rotating (new one first), ` +
+      `each of 1 to ${limits.secretLengthMax} characters`,
+  );
+  return undefined;
+}
+
+/** A name in the body may repeat the one in the path. */
+function readOwnName(reader: ObjectReader, name: string): void {
+  const given = reader.present("name");
+  if (given === undefined || given === name) return;
+  reader.report("name", "immutable", `is ${describe(given)} but the path says '${name}'`);
+}
+
+interface DurationRange {
+  readonly min: number;
+  readonly max: number;
+  readonly absent: string;
+}
+
+function readDuration(reader: ObjectReader, name: string, range: DurationRange): string {
+  const value = reader.present(name);
+  if (value === undefined) return range.absent;
+  const milliseconds = typeof value === "string" ? parseDuration(value) : undefined;
+  if (milliseconds === undefined) {
+    const message = `${describe(value)} is no duration; write 500ms, 10s, 5m, 1h, 7d or ISO 8601 as PT10S`;
+    reader.report(name, "invalid_duration", message);
+  } else if (milliseconds < range.min || milliseconds > range.max) {
+    reader.report(
+      name,
+      "out_of_range",
+      `must be from ${range.min} ms to ${range.max} ms, not ${describe(value)}`,
+    );
+  } else {
+    return value as string;
+  }
+  return range.absent;
+}

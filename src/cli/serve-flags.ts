@@ -1,0 +1,26 @@
+import type { BrokerConfig } from "../broker/config.ts";
+import { readConfig, settings } from "../broker/config.ts";
+import type { Flag, FlagValues } from "./command.ts";
+
+/** The flags of `serve` and `dev` are the broker's settings, so that none can be missing. */
+export const serveFlags: readonly Flag[] = [
+  ...Object.entries(settings).map(([name, { doc, isSwitch }]) => ({
+    flag: isSwitch === true ? `--${kebab(name)}` : `--${kebab(name)} <value>`,
+    summary: `${doc} (MILLRACE_${kebab(name).replaceAll("-", "_").toUpperCase()})`,
+  })),
+  { flag: "--config <file>", summary: "JSON file with these settings (MILLRACE_CONFIG)" },
+];
+
+const names = [...Object.keys(settings), "config"];
+
+export function serveConfig(
+  flags: FlagValues,
+  overrides: Partial<BrokerConfig> = {},
+): BrokerConfig {
+  const given = Object.fromEntries(names.map((name) => [name, flags[name]]));
+  return { ...readConfig(given), ...overrides };
+}
+
+function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,175 @@
+import { Worker } from "node:worker_threads";
+import { assert } from "../../kernel/assert.ts";
+import { BrokerError } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import type {
+  FromWorker,
+  OperationArgument,
+  OperationName,
+  OperationResult,
+  StateAnswer,
+  StateFailure,
+  StateRequest,
+  StateWorkerData,
+  ToWorker,
+} from "./state-protocol.ts";
+
+export interface StateDatabaseOptions {
+  /** Path of the SQLite file. */
+  readonly file: string;
+  /** The worker stopped without being asked to; everything that waited has been rejected. */
+  readonly onDeath?: (cause: BrokerError) => void;
+}
+
+interface Pending {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (failure: BrokerError) => void;
+}
+
+/**
+ * The state database as the main thread sees it: requests to the one thread that owns SQLite. The
+ * requests take effect in the order in which they were made.
+ *
+ * States: open → closing → closed by close(), open → dead when the worker stops by itself. A dead
+ * one stays dead: what its last transaction came to is known only after the next start.
+ */
+export class StateDatabase {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  readonly #exited: Promise<void>;
+  readonly #onDeath: (cause: BrokerError) => void;
+  #state: "open" | "closing" | "dead" = "open";
+  #workerError: unknown;
+  #requestLast = 0;
+
+  private constructor(worker: Worker, onDeath: (cause: BrokerError) => void) {
+    this.#worker = worker;
+    this.#onDeath = onDeath;
+    this.#exited = new Promise((resolve) => {
+      worker.once("exit", (exitCode) => {
+        this.#buryWorker(exitCode);
+        resolve();
+      });
+    });
+    worker.on("error", (error) => {
+      this.#workerError = error;
+    });
+    worker.on("message", (message: FromWorker) => {
+      if ("answers" in message) for (const answer of message.answers) this.#settle(answer);
+    });
+  }
+
+  /** Rejects with data_dir_too_new or data_corrupt when the file cannot be trusted. */
+  static async open(options: StateDatabaseOptions): Promise<StateDatabase> {
+    const { file, onDeath = () => undefined } = options;
+    const worker = startWorker({ file, batchMax: limits.stateBatchRequestsMax });
+    await firstMessage(worker);
+    return new StateDatabase(worker, onDeath);
+  }
+
+  /**
+   * Resolves when the operation is durable. The argument is copied before this returns. A failed
+   * one has changed nothing, save with `outcome_unknown`.
+   */
+  request<Name extends OperationName>(
+    operation: Name,
+    argument: OperationArgument<Name>,
+  ): Promise<OperationResult<Name>> {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.#requestLast += 1;
+    const id = this.#requestLast;
+    return new Promise((resolve, reject) => {
+      this.#send({ request: { id, operation, argument } satisfies StateRequest });
+      // The worker answers with what StateOperations says, so that the cast holds.
+      this.#pending.set(id, { resolve: resolve as (result: unknown) => void, reject });
+    });
+  }
+
+  /** Answers what was requested, folds the WAL back and ends the thread. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#state === "open") {
+      this.#state = "closing";
+      this.#send({ close: true });
+    }
+    await this.#exited;
+  }
+
+  #refusal(): BrokerError | undefined {
+    switch (this.#state) {
+      case "dead":
+        return new BrokerError("storage_unavailable", "the state database's thread has stopped");
+      case "closing":
+        return new BrokerError("stopping", "the state database is closing");
+      case "open":
+        break;
+    }
+    if (this.#pending.size < limits.stateRequestsMax) return undefined;
+    return new BrokerError(
+      "overloaded",
+      `${this.#pending.size} requests wait for the state database, as many as may ` +
+        "(stateRequestsMax)",
+      { retryAfterSeconds: 1 },
+    );
+  }
+
+  #send(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #settle(answer: StateAnswer): void {
+    const pending = this.#pending.get(answer.id);
+    assert(pending !== undefined, "the worker answers what was asked, once");
+    this.#pending.delete(answer.id);
+    if (answer.ok) pending.resolve(answer.result);
+    else pending.reject(errorOf(answer.failure));
+  }
+
+  #buryWorker(exitCode: number): void {
+    const wasExpected = this.#state === "closing" && this.#workerError === undefined;
+    this.#state = this.#state === "closing" ? "closing" : "dead";
+    const cause = new BrokerError(
+      "outcome_unknown",
+      `the state database's thread stopped with code ${exitCode}; restart the broker`,
+      { cause: this.#workerError },
+    );
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(cause);
+    if (!wasExpected) this.#onDeath(cause);
+  }
+}
+
+function startWorker(data: StateWorkerData): Worker {
+  // The sources run as .ts by type stripping, the published package as .js.
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return new Worker(new URL(`./state-worker.${extension}`, import.meta.url), {
+    workerData: data,
+    name: "state-database",
+  });
+}
+
+/** Resolves when the worker has opened its file, rejects when it refused or died before. */
+function firstMessage(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (failure: BrokerError | undefined): void => {
+      worker.off("message", onMessage).off("error", onError).off("exit", onExit);
+      if (failure === undefined) resolve();
+      else reject(failure);
+    };
+    const onMessage = (message: FromWorker): void => {
+      settle("refused" in message ? errorOf(message.refused) : undefined);
+    };
+    const onError = (cause: unknown): void => {
+      settle(new BrokerError("internal", "the state database's thread failed", { cause }));
+    };
+    const onExit = (exitCode: number): void => {
+      settle(new BrokerError("internal", `the state database's thread ended with ${exitCode}`));
+    };
+    worker.on("message", onMessage).on("error", onError).on("exit", onExit);
+  });
+}
+
+function errorOf({ code, message }: StateFailure): BrokerError {
+  return new BrokerError(code, message);
+}

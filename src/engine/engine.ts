@@ -1,0 +1,325 @@
+import type { Disposable, EpochMs } from "../kernel/clock.ts";
+import type { BrokerError } from "../kernel/errors.ts";
+import type { BusName, Offset, SubscriptionId } from "../kernel/ids.ts";
+
+/**
+ * The seam between one machine and a cluster. An engine stores; it does not dispatch. Every
+ * implementation passes the contract suite in src/testing/engine-contract.ts (P10).
+ *
+ * Rejections are BrokerErrors. `outcome_unknown` means that something may have been stored; every
+ * other code means that nothing was.
+ */
+export interface Engine {
+  /** Refuses a store it cannot trust; says how durable an acknowledgement is. Once. */
+  open(): Promise<EngineHealth>;
+  /** Opens the log of a bus, creating it if need be; the same object for the same bus. */
+  log(bus: BusName): Promise<EventLog>;
+  /** Deletes the log and all consumer state of the bus. A log of that name opened later is new. */
+  deleteLog(bus: BusName): Promise<void>;
+  readonly resources: ResourceStore;
+  readonly consumerState: ConsumerStateStore;
+  readonly leases: Leases;
+  onHealth(listener: (health: EngineHealth) => void): Disposable;
+  /** Finishes what was appended and committed, then lets go of the store. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface EngineHealth {
+  readonly engine: string;
+  /** What a 2xx promises: it survives a power cut (`disk`), a dead process (`os`), nothing. */
+  readonly durability: "disk" | "os" | "memory";
+  readonly writable: boolean;
+  /** Why not writable, or what an operator should know. */
+  readonly reason: string | undefined;
+  /** What the store's file system can still take; undefined where nobody knows. */
+  readonly freeBytes?: number | undefined;
+}
+
+// ---------------------------------------------------------------------------------------------
+// The log of a bus
+
+/** What the broker hands over to be stored: an event in stored form, and the broker's own facts. */
+export interface EncodedRecord {
+  /** The event (src/event/stored-form.ts). The log copies it before append returns. */
+  readonly payload: Uint8Array;
+  /** How many brokers and replies the event has passed; 0 for a fresh one. At most 255. */
+  readonly hops: number;
+  /** More facts of the broker as an opaque block, e.g. the id of a delayed event. */
+  readonly facts: Uint8Array | undefined;
+}
+
+/**
+ * Called once per append, after the group's sync. On success `failure` is undefined and the records
+ * have the offsets first, first + 1 …; on failure nothing was stored, unless the code is
+ * `outcome_unknown`. It must not throw.
+ */
+export type AppendCallback = (failure: BrokerError | undefined, first: Offset) => void;
+
+export interface ReadLimit {
+  readonly records: number;
+  /** The first record is returned even if it alone is larger. */
+  readonly bytes: number;
+}
+
+/** Offsets that hold no event any more, inclusive. Reported, never skipped in silence. */
+export interface Gap {
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly reason: "trimmed" | "damaged" | "jumped";
+}
+
+/**
+ * Records of one read in one buffer: parallel arrays instead of an object per record, because the
+ * live path reads millions. The buffer may be shared with other readers: never write to it, copy
+ * what must live longer than the handling of the batch.
+ */
+export interface RecordBatch {
+  readonly count: number;
+  readonly buffer: Buffer;
+  readonly offsets: readonly Offset[];
+  readonly times: readonly EpochMs[];
+  readonly hops: readonly number[];
+  /** Where the payload of record i lies in the buffer: [starts[i], ends[i]). */
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+  readonly gaps: readonly Gap[];
+  /** Where to read on: above every offset and gap of this batch. Equal to `from` = caught up. */
+  readonly next: Offset;
+}
+
+export interface LogBounds {
+  /** The oldest offset kept. Nothing below it is ever read again. */
+  readonly first: Offset;
+  /** The offset the next event gets; every offset below it is durable. */
+  readonly next: Offset;
+  readonly bytes: number;
+  /** Append times of the oldest and newest kept event; undefined when there is none. */
+  readonly firstTime: EpochMs | undefined;
+  readonly lastTime: EpochMs | undefined;
+}
+
+/** A range that the log could not read back as it was written, or cut off when it opened. */
+export interface Damage {
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly file: string;
+  readonly position: number;
+  readonly what: string;
+}
+
+export interface EventLog {
+  /**
+   * The hot door: takes the records, copies them into the group that is being filled and calls back
+   * when that group is durable. All or nothing, offsets contiguous and in order of the calls. Never
+   * throws for operational reasons: a full queue or disk comes through the callback too, but never
+   * before append has returned.
+   */
+  append(records: readonly EncodedRecord[], settled: AppendCallback): void;
+  /** Only durable records are visible. An empty batch with next === from means caught up. */
+  read(from: Offset, limit: ReadLimit): Promise<RecordBatch>;
+  /**
+   * The records from `from` that are still in memory, or undefined when they are not. Synchronous:
+   * the live group reads with it, so that an event is delivered in the turn of its sync.
+   */
+  readCached(from: Offset, limit: ReadLimit): RecordBatch | undefined;
+  /** Called after each group with the new bounds().next. */
+  onAdvance(listener: (next: Offset) => void): Disposable;
+  bounds(): LogBounds;
+  /** The first offset appended at or after `time`; bounds().next if there is none. */
+  offsetAt(time: EpochMs): Promise<Offset>;
+  /** The largest `before` <= `wanted` at which trim would cut: the start of a segment. */
+  trimmable(wanted: Offset): Offset;
+  /**
+   * Moves bounds().first up to trimmable(before) at once, then deletes what lies wholly below.
+   * Idempotent. The caller has committed the consumer state that named those offsets before.
+   */
+  trim(before: Offset): Promise<void>;
+  /** Whole segments, oldest first, with what retention needs to decide. The last one is active. */
+  segments(): readonly SegmentFacts[];
+  /** Reads everything again and reports what is not as it was written. */
+  verify(): AsyncIterable<Damage>;
+}
+
+export interface SegmentFacts {
+  readonly first: Offset;
+  readonly next: Offset;
+  readonly bytes: number;
+  readonly firstTime: EpochMs | undefined;
+  readonly lastTime: EpochMs | undefined;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Resources: buses, subscriptions, sources, tokens, and the engine's few settings
+
+export type ResourceKind = "bus" | "subscription" | "source" | "token" | "setting";
+
+/** Grows with each change in the store; 0 stands for "must not exist". */
+export type Revision = number;
+
+export interface Resource {
+  readonly kind: ResourceKind;
+  readonly id: string;
+  readonly revision: Revision;
+  /** JSON text; the store does not look into it. Secrets in it are already sealed. */
+  readonly value: string;
+}
+
+export interface ResourcePut {
+  readonly kind: ResourceKind;
+  readonly id: string;
+  readonly value: string;
+  /** Compare-and-set: the revision it must be at, 0 = must not exist, undefined = whatever. */
+  readonly expect?: Revision;
+}
+
+export interface ResourceStore {
+  get(kind: ResourceKind, id: string): Promise<Resource | undefined>;
+  /** In the order of their ids. */
+  list(kind: ResourceKind): Promise<readonly Resource[]>;
+  /** Durable when it resolves. Rejects with precondition_failed when `expect` does not hold. */
+  put(resource: ResourcePut): Promise<Revision>;
+  /** Absent is fine unless `expect` says otherwise. */
+  delete(kind: ResourceKind, id: string, expect?: Revision): Promise<void>;
+  /** Called after each change, made here or elsewhere, in the order of revisions. */
+  watch(listener: (change: ResourceChange) => void): Disposable;
+}
+
+export type ResourceChange =
+  | { readonly change: "put"; readonly resource: Resource }
+  | { readonly change: "delete"; readonly kind: ResourceKind; readonly id: string };
+
+// ---------------------------------------------------------------------------------------------
+// Consumer state: what became of which offset, per subscription
+
+/** The counters of P2 that are stored; parked and dead are rows, the others follow from these. */
+export interface StoredCounters {
+  readonly delivered: number;
+  readonly dead: number;
+  readonly discarded: number;
+  readonly expired: number;
+  readonly skipped: number;
+}
+
+/**
+ * One row per subscription, written only in a commit in which it changed. Its position is
+ * max(start, the group's) unless it lags behind the group, in which case `position` says where.
+ */
+export interface SubscriptionState {
+  readonly subscription: SubscriptionId;
+  readonly generation: number;
+  /** First offset of this generation. */
+  readonly start: Offset;
+  /** Undefined while it reads with the group. */
+  readonly position: Offset | undefined;
+  readonly counters: StoredCounters;
+  /** Offsets below the position that passed the filter and are neither settled nor parked. */
+  readonly unsettled: readonly Offset[];
+  /** Small JSON text for what delivery wants kept besides: holds, reasons, earlier totals. */
+  readonly details: string;
+}
+
+/** An event that waits for a retry. */
+export interface ParkedState {
+  readonly subscription: SubscriptionId;
+  readonly offset: Offset;
+  readonly dueAt: EpochMs;
+  /** Attempts made so far that counted. */
+  readonly attempts: number;
+  /** When the first attempt was made; maxAge runs from here. */
+  readonly firstAttemptAt: EpochMs;
+  /** How long maxAge has stood still so far. */
+  readonly pausedMs: number;
+  /** JSON text: why it failed last. */
+  readonly lastError: string;
+}
+
+export interface DeadLetterState {
+  readonly subscription: SubscriptionId;
+  /** Unique within the subscription; the broker makes it. */
+  readonly letter: string;
+  readonly offset: Offset;
+  readonly generation: number;
+  readonly time: EpochMs;
+  /** Why: `rejected`, `expired-retries`, `attempts`, `transform` … */
+  readonly reason: string;
+  /** JSON text: attempts and the transformed request. */
+  readonly details: string;
+}
+
+/** A record copied out of the log before its segment goes, because a row still names it. */
+export interface RescuedRecord {
+  readonly offset: Offset;
+  readonly time: EpochMs;
+  readonly hops: number;
+  readonly payload: Uint8Array;
+}
+
+export interface LoadedBusState {
+  /** Every offset below was matched for every subscription that reads with the group. */
+  readonly position: Offset | undefined;
+  readonly subscriptions: readonly SubscriptionState[];
+  readonly parked: readonly ParkedState[];
+}
+
+/** One batch per bus: what changed since the last commit. Applied all or nothing, in this order. */
+export interface ConsumerChanges {
+  readonly position: Offset | undefined;
+  readonly subscriptions: readonly SubscriptionState[];
+  /** Replaces the row with the same subscription and offset. */
+  readonly parked: readonly ParkedState[];
+  readonly unparked: readonly { readonly subscription: SubscriptionId; readonly offset: Offset }[];
+  readonly deadLetters: readonly DeadLetterState[];
+  readonly deletedLetters: readonly {
+    readonly subscription: SubscriptionId;
+    readonly letter: string;
+  }[];
+  readonly deletedSubscriptions: readonly SubscriptionId[];
+  /** Kept until no parked row, no letter and no unsettled offset names them any more. */
+  readonly rescued: readonly RescuedRecord[];
+}
+
+export interface DeadLetterQuery {
+  readonly subscription: SubscriptionId;
+  /**
+   * Letters after this one in the order of (time, letter). Rejects with dead_letter_not_found when
+   * it is gone: its place in the order went with it.
+   */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export interface ConsumerStateStore {
+  load(bus: BusName): Promise<LoadedBusState>;
+  /** Durable when it resolves. Rejects with `fenced` when the token is no longer the lease's. */
+  commit(bus: BusName, leaseToken: number, changes: ConsumerChanges): Promise<void>;
+  deadLetters(bus: BusName, query: DeadLetterQuery): Promise<readonly DeadLetterState[]>;
+  deadLetter(
+    bus: BusName,
+    subscription: SubscriptionId,
+    letter: string,
+  ): Promise<DeadLetterState | undefined>;
+  /** The rescued records among these offsets. */
+  rescued(bus: BusName, offsets: readonly Offset[]): Promise<readonly RescuedRecord[]>;
+  /** Offsets in [from, before) that parked rows and letters of any subscription name. */
+  named(bus: BusName, from: Offset, before: Offset): Promise<readonly Offset[]>;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Leases: who dispatches which bus
+
+export interface Lease {
+  readonly bus: BusName;
+  /** Grows with each new holder: the fencing token. */
+  readonly token: number;
+  /** Fires before anyone else can hold it. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+export interface Leases {
+  /**
+   * Waits until nobody else holds the lease of the bus, whose log has been opened before. Rejects
+   * with the signal's reason when that aborts first, with bus_not_found without such a log.
+   */
+  acquire(bus: BusName, signal: AbortSignal): Promise<Lease>;
+}

@@ -1,0 +1,74 @@
+import { Type } from "typebox";
+import { mediaTypes, paths } from "../api/routes.ts";
+import { assert } from "../kernel/assert.ts";
+import { limits } from "../kernel/limits.ts";
+import type { RouteContext } from "./route-context.ts";
+import { event, problem } from "./documents.ts";
+import { parameter } from "./request.ts";
+import { routePath } from "./route-path.ts";
+
+/**
+ * The publish routes as fastify knows them: for /openapi.json and for the Allow header. The requests
+ * themselves are answered by the publish door (publish.ts) before fastify sees them. The handshake
+ * of the webhook specification is answered here.
+ */
+export function publishDocuments({ app, broker }: RouteContext): void {
+  const publishPaths = [paths.events, paths.gateway, paths.vanusEvents];
+  for (const path of publishPaths) {
+    const isOurs = path === paths.events;
+    const schema = isOurs ? documents.publish : { ...documents.publish, ...forVanus };
+    app.post(routePath(path), { schema }, () => {
+      assert(false, "publish requests are answered by the publish door");
+    });
+    app.options(routePath(path), { schema: documents.handshake }, (request, reply) => {
+      broker.buses.require(parameter(request, "bus"));
+      const origin = request.headers["webhook-request-origin"];
+      reply.header("allow", isOurs ? "GET, HEAD, OPTIONS, POST" : "OPTIONS, POST");
+      // Whoever may publish may also push; the rate is not limited (CloudEvents webhook §4.2).
+      if (origin !== undefined) {
+        reply.header("webhook-allowed-origin", origin).header("webhook-allowed-rate", "*");
+      }
+      return reply.send();
+    });
+  }
+}
+
+const tags = ["events"];
+const forVanus = { summary: "Publish, for publishers written for Vanus" };
+const documents = {
+  publish: {
+    summary: "Publish one event or a batch; answered once they are durable",
+    description:
+      "Binary mode: ce- headers, the data as the body, its type as Content-Type. A batch is all or " +
+      `nothing, at most ${limits.batchEventsMax} events and ${limits.batchBytesMax} bytes; an event ` +
+      `has at most ${limits.eventBytesMax} bytes.`,
+    tags,
+    body: {
+      content: {
+        [mediaTypes.event]: { schema: event },
+        [mediaTypes.batch]: { schema: Type.Array(event, { maxItems: limits.batchEventsMax }) },
+        "*/*": { schema: Type.Unknown() },
+      },
+    },
+    response: {
+      200: Type.Object({
+        offsets: Type.Array(Type.Integer({ minimum: 0 })),
+        duplicates: Type.Array(Type.Integer({ minimum: 0 })),
+      }),
+      202: {
+        description: "stored",
+        headers: { "millrace-offset": Type.Integer({ minimum: 0 }) },
+        type: "null",
+      },
+      ...Object.fromEntries(
+        [400, 401, 403, 404, 408, 413, 415, 429, 431, 503, 507].map((status) => [status, problem]),
+      ),
+    },
+  },
+  handshake: {
+    summary: "CloudEvents webhook validation handshake, as receiver",
+    tags,
+    security: [],
+    response: { 404: problem },
+  },
+};

@@ -1,0 +1,10 @@
+import type { FastifyInstance } from "fastify";
+import type { Broker } from "../broker/broker.ts";
+
+/** What a group of routes gets. */
+export interface RouteContext {
+  readonly app: FastifyInstance;
+  readonly broker: Broker;
+  /** Aborted when the server closes: long polls answer at once. */
+  readonly stopping: AbortSignal;
+}

@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import type { NameResolver, ResolvedAddress } from "../../src/connector/name-resolver.ts";
+import { cachedResolver, systemResolver } from "../../src/connector/name-resolver.ts";
+import type { Outcome } from "../../src/connector/sink.ts";
+import { limits } from "../../src/kernel/limits.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { FakeClock } from "../../src/testing/fake-clock.ts";
+import type { TestServer } from "./support.ts";
+import { httpServer, makeContext, openSink } from "./support.ts";
+
+/** Answers the n-th question with the n-th list, the last one for ever. */
+function scripted(...answers: readonly (readonly string[])[]): NameResolver & { asked: string[] } {
+  const asked: string[] = [];
+  return {
+    asked,
+    resolve(name) {
+      const answer = answers[Math.min(asked.length, answers.length - 1)] ?? [];
+      asked.push(name);
+      return Promise.resolve(
+        answer.map((address): ResolvedAddress => ({
+          address,
+          family: address.includes(":") ? 6 : 4,
+        })),
+      );
+    },
+  };
+}
+
+function acceptAll(): Promise<TestServer> {
+  return httpServer((request, response) => {
+    request.resume();
+    response.writeHead(204).end();
+  });
+}
+
+function failureOf(outcome: Outcome): { failure: string; error: string } {
+  assert.ok("failure" in outcome, outcome.outcome);
+  assert.equal(outcome.outcome, "retry");
+  return outcome;
+}
+
+const refusedAnswers: readonly (readonly [string, string, readonly string[]])[] = [
+  ["24: localhost", "localhost", ["127.0.0.1", "::1"]],
+  ["25: metadata service by name", "metadata.google.internal", ["169.254.169.254"]],
+  ["26: wildcard DNS into a private network", "10-0-0-5.wild.example", ["10.0.0.5"]],
+  ["28: a public and a private address", "mixed.example", ["1.1.1.1", "127.0.0.1"]],
+  ["28: a private address behind a public IPv6 one", "six.example", ["2606:4700::1", "::1"]],
+  ["mapped loopback", "mapped.example", ["::ffff:127.0.0.1"]],
+];
+for (const [row, name, addresses] of refusedAnswers) {
+  test(`P8: ${row} is refused at the connection, and nobody is connected to`, async () => {
+    await using listener = await acceptAll();
+    const resolver = scripted(addresses);
+    const context = makeContext({ allowPrivateSinks: false, resolver });
+    await using sink = openSink("HTTP", { sink: `http://${name}:${listener.port}/` }, context);
+    const { failure, error } = failureOf(await sink.send());
+    assert.equal(failure, "address", error);
+    assert.match(error, /private network|metadata/);
+    assert.equal(listener.connects(), 0);
+  });
+}
+
+test("P8: a literal that became private after creation is refused at the connection", async () => {
+  await using listener = await acceptAll();
+  const context = makeContext({ allowPrivateSinks: false });
+  await using sink = openSink("HTTP", { sink: listener.url }, context);
+  assert.equal(failureOf(await sink.send()).failure, "address");
+  assert.equal(listener.connects(), 0);
+});
+
+test("P8: metadata addresses stay closed when private sinks are allowed", async () => {
+  const context = makeContext({ resolver: scripted(["169.254.169.254"]) });
+  await using sink = openSink("HTTP", { sink: "http://metadata.google.internal/" }, context);
+  assert.equal(failureOf(await sink.send()).failure, "address");
+});
+
+test("P8, 27: rebinding: the name is resolved once and the checked address is connected to", async () => {
+  await using checked = await httpServer((request, response) => {
+    request.resume();
+    response.writeHead(200, { connection: "close" }).end(request.headers.host);
+  });
+  // 127.0.0.2 plays the public address; the server on 127.0.0.1 is what the attacker is after.
+  const resolver = scripted(["127.0.0.2"], ["127.0.0.1"]);
+  const context = makeContext({
+    allowPrivateSinks: false,
+    allowedNetworks: ["127.0.0.2"],
+    resolver,
+  });
+  const url = `http://rebind.example:${checked.port}/`;
+  await using sink = openSink("HTTP", { sink: url }, context);
+  const first = failureOf(await sink.send());
+  assert.equal(first.failure, "connect", first.error); // Nobody listens on 127.0.0.2.
+  const second = failureOf(await sink.send());
+  assert.equal(second.failure, "connect", second.error);
+  assert.deepEqual(resolver.asked, ["rebind.example"]);
+  assert.equal(checked.connects(), 0);
+});
+
+test("the name of the URL stays in Host while the connection goes to the resolved address", async () => {
+  let host: string | undefined;
+  await using server = await httpServer((request, response) => {
+    host = request.headers.host;
+    request.resume();
+    response.writeHead(204).end();
+  });
+  const context = makeContext({ resolver: scripted(["127.0.0.1"]) });
+  await using sink = openSink("HTTP", { sink: `http://shop.example:${server.port}/` }, context);
+  assert.equal((await sink.send()).outcome, "delivered");
+  assert.equal(host, `shop.example:${server.port}`);
+});
+
+test("a second address is tried when the first does not answer", async () => {
+  await using server = await acceptAll();
+  const context = makeContext({ resolver: scripted(["127.0.0.9", "127.0.0.1"]) });
+  await using sink = openSink("HTTP", { sink: `http://two.example:${server.port}/` }, context);
+  assert.equal((await sink.send()).outcome, "delivered");
+});
+
+test("P3: a name that is never answered delays no sink with another name", async () => {
+  await using server = await acceptAll();
+  const resolver: NameResolver = {
+    resolve: (name) =>
+      name === "hanging.example"
+        ? new Promise(() => undefined)
+        : Promise.resolve([{ address: "127.0.0.1", family: 4 }]),
+  };
+  const context = makeContext({ resolver });
+  await using hanging = openSink("HTTP", { sink: "http://hanging.example/" }, context);
+  await using well = openSink("HTTP", { sink: `http://well.example:${server.port}/` }, context);
+  const stuck = [1, 2, 3, 4].map(() => hanging.send({ timeoutMs: 400 }));
+  const before = performance.now();
+  assert.equal((await well.send()).outcome, "delivered");
+  assert.ok(performance.now() - before < 300);
+  for (const outcome of await Promise.all(stuck)) {
+    assert.equal(failureOf(outcome).failure, "timeout");
+  }
+});
+
+test("a name that does not exist is retried and named", async () => {
+  const resolver: NameResolver = {
+    resolve: () => Promise.reject(Object.assign(new Error("no"), { code: "ENOTFOUND" })),
+  };
+  await using sink = openSink("HTTP", { sink: "http://gone.example/" }, makeContext({ resolver }));
+  const { failure, error } = failureOf(await sink.send());
+  assert.equal(failure, "connect");
+  assert.equal(error, "the name gone.example cannot be resolved (ENOTFOUND)");
+});
+
+test("answers are remembered for dnsCacheMs, failures for dnsFailureCacheMs, asked once at a time", async () => {
+  const clock = new FakeClock();
+  let asked = 0;
+  let fails = true;
+  const resolver = cachedResolver(
+    {
+      resolve() {
+        asked += 1;
+        if (fails) return Promise.reject(new Error("down"));
+        return Promise.resolve([{ address: "127.0.0.1", family: 4 }]);
+      },
+    },
+    clock,
+  );
+  await Promise.all([1, 2, 3].map(() => assert.rejects(resolver.resolve("a.example"))));
+  await assert.rejects(resolver.resolve("a.example"));
+  assert.equal(asked, 1);
+  clock.advance(limits.dnsFailureCacheMs);
+  fails = false;
+  await Promise.all([1, 2, 3].map(() => resolver.resolve("a.example")));
+  assert.equal(asked, 2);
+  clock.advance(limits.dnsCacheMs - 1);
+  await resolver.resolve("a.example");
+  assert.equal(asked, 2);
+  clock.advance(1);
+  await resolver.resolve("a.example");
+  assert.equal(asked, 3);
+});
+
+test("the cache of names is bounded", async () => {
+  const asked: string[] = [];
+  const resolver = cachedResolver(
+    {
+      resolve(name) {
+        asked.push(name);
+        return Promise.resolve([{ address: "127.0.0.1", family: 4 }]);
+      },
+    },
+    new FakeClock(),
+  );
+  for (let index = 0; index <= limits.dnsCacheEntriesMax; index += 1) {
+    await resolver.resolve(`n${index}.example`);
+  }
+  await resolver.resolve(`n${limits.dnsCacheEntriesMax}.example`);
+  assert.equal(asked.length, limits.dnsCacheEntriesMax + 1);
+  await resolver.resolve("n0.example");
+  assert.equal(asked.length, limits.dnsCacheEntriesMax + 2);
+});
+
+test("localhost is loopback without asking anybody", async () => {
+  const resolver = systemResolver(systemClock);
+  const addresses = await resolver.resolve("localhost");
+  assert.deepEqual(
+    addresses.map(({ address }) => address),
+    ["127.0.0.1", "::1"],
+  );
+  assert.deepEqual(await resolver.resolve("api.localhost."), addresses);
+});
