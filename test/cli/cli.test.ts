@@ -76,8 +76,15 @@ test("bus create refuses a bus that exists instead of changing it", async () => 
 
 test("event put publishes flags, text and files; event get shows the event as it was given", async () => {
   const put = (await json([
-    ...["event", "put", "default", "--type", "com.example.a", "--attribute", "region=eu"],
-    ...["--data", '{"big": 12345678901234567890}'],
+    "event",
+    "put",
+    "default",
+    "--type",
+    "com.example.a",
+    "--attribute",
+    "region=eu",
+    "--data",
+    '{"big": 12345678901234567890}',
   ])) as { offset: number };
   const shown = await millrace(["event", "get", "default", String(put.offset)]);
   assert.match(shown.printed, /com\.example\.a/);
@@ -99,13 +106,22 @@ test("event put publishes flags, text and files; event get shows the event as it
 
 test("subscription commands take the article's flags and find a subscription by its name", async () => {
   const created = (await json([
-    ...["subscription", "create", "--name", "stars", "--sink", "http://127.0.0.1:9999/"],
-    ...["--filters", '[{"exact": {"type": "com.github.star.created"}}]'],
-    ...[
-      "--transformer",
-      '{"define": {"s": "$.data.sender"}, "template": "{\\"text\\": \\"${s}\\"}"}',
-    ],
-    ...["--header", "x-team=rivers", "--start", "earliest", "--concurrency", "2"],
+    "subscription",
+    "create",
+    "--name",
+    "stars",
+    "--sink",
+    "http://127.0.0.1:9999/",
+    "--filters",
+    '[{"exact": {"type": "com.github.star.created"}}]',
+    "--transformer",
+    '{"define": {"s": "$.data.sender"}, "template": "{\\"text\\": \\"${s}\\"}"}',
+    "--header",
+    "x-team=rivers",
+    "--start",
+    "earliest",
+    "--concurrency",
+    "2",
   ])) as { id: string; protocolsettings: unknown; config: { concurrency: number } };
   assert.deepEqual(created.protocolsettings, { headers: { "x-team": "rivers" } });
   assert.equal(created.config.concurrency, 2);
