@@ -3,7 +3,9 @@ import type { OpenSink } from "../connector/sink.ts";
 import type { CloudEvent } from "../event/event.ts";
 import { createEventView } from "../event/event-view.ts";
 import { decodeStructured } from "../event/json-format.ts";
+import { assert } from "../kernel/assert.ts";
 import type { Violation } from "../kernel/errors.ts";
+import { readJson } from "../kernel/json.ts";
 import { limits } from "../kernel/limits.ts";
 import { isJsonObject, throwIfAny } from "./object-reader.ts";
 import { structuredJson } from "./dead-letters.ts";
@@ -26,10 +28,12 @@ export class Playground {
     this.#plans = plans;
   }
 
-  async run(body: unknown): Promise<{ readonly results: readonly PlaygroundResult[] }> {
+  /** Takes the text of the request: events are judged as they were written, to the last digit. */
+  async run(text: string): Promise<{ readonly results: readonly PlaygroundResult[] }> {
     const violations: Violation[] = [];
+    const body: unknown = JSON.parse(text);
     const { events, ...members } = isJsonObject(body) ? body : { events: undefined };
-    const list = readEvents(events, violations);
+    checkEvents(events, violations);
     const input = readSubscriptionInput(members, violations, { mayLackSink: true });
     violations.push(...this.#plans.check(input));
     throwIfAny("the playground", violations);
@@ -37,28 +41,37 @@ export class Playground {
     try {
       const { timeoutMs } = input.config;
       const trial = { ...this.#plans.compile(input), sink, bus: input.bus || "default", timeoutMs };
-      return { results: list.map((each, index) => tryOne(trial, each, index)) };
+      return { results: eventTexts(text).map((each, index) => tryOne(trial, each, index)) };
     } finally {
       await sink?.close();
     }
   }
 }
 
-function readEvents(events: unknown, violations: Violation[]): readonly unknown[] {
+function checkEvents(events: unknown, violations: Violation[]): void {
   if (!Array.isArray(events) || events.length === 0) {
     const message = "must be a list of one or more structured events";
     violations.push({ path: "events", code: "missing", message });
-    return [];
-  }
-  if (events.length > limits.playgroundEventsMax) {
+  } else if (events.length > limits.playgroundEventsMax) {
     const message = `has ${events.length} events; at most ${limits.playgroundEventsMax} (playgroundEventsMax)`;
     violations.push({ path: "events", code: "too_many", message });
   }
-  return events as readonly unknown[];
 }
 
-function tryOne(trial: Trial, given: unknown, index: number): PlaygroundResult {
-  const reading = decodeStructured(Buffer.from(JSON.stringify(given)));
+/** Cut out of the text, because a round trip through JSON.parse would change numbers. */
+function eventTexts(text: string): readonly string[] {
+  const reading = readJson(text);
+  assert(reading.ok, "the door has read the same text before");
+  const { document } = reading;
+  const texts: string[] = [];
+  document.eachElement(document.member(document.root, "events"), (event) => {
+    texts.push(document.raw(event));
+  });
+  return texts;
+}
+
+function tryOne(trial: Trial, text: string, index: number): PlaygroundResult {
+  const reading = decodeStructured(Buffer.from(text));
   if (reading.ok) return tryEvent(trial, reading.event, index);
   const errors = reading.violations.map((each) => ({
     path: each.path === "" ? `events[${index}]` : `events[${index}].${each.path}`,

@@ -1,4 +1,3 @@
-import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import swagger from "@fastify/swagger";
 import fastify from "fastify";
@@ -7,7 +6,6 @@ import { toProblem } from "../api/problems.ts";
 import { mediaTypes } from "../api/routes.ts";
 import type { Broker } from "../broker/broker.ts";
 import { BrokerError, toBrokerError } from "../kernel/errors.ts";
-import { readJson } from "../kernel/json.ts";
 import { limits } from "../kernel/limits.ts";
 import { version } from "../kernel/version.ts";
 import { busRoutes } from "./admin/buses.ts";
@@ -22,6 +20,7 @@ import { readRoutes } from "./read.ts";
 import { problemHeaders } from "./respond.ts";
 import type { RouteContext } from "./route-context.ts";
 import { RouteTable } from "./route-table.ts";
+import { parseJson } from "./json-body.ts";
 
 /** Everything but the hot publish path: fastify, told to answer our way. */
 export interface App {
@@ -95,15 +94,6 @@ function installBodyParsers(app: FastifyInstance): void {
 }
 
 type ParserDone = (error: Error | null, body?: unknown) => void;
-
-/** Strict and bounded in depth; the position of an error is in the message. */
-function parseJson(body: Buffer): [error: Error | null, body?: unknown] {
-  if (!isUtf8(body)) return [new BrokerError("invalid_json", "the body is not UTF-8")];
-  const text = body.toString("utf8");
-  const reading = readJson(text);
-  if (reading.ok) return [null, JSON.parse(text)];
-  return [new BrokerError("invalid_json", `the body is no valid JSON: ${reading.failure.message}`)];
-}
 
 function installErrors(app: FastifyInstance, broker: Broker, routes: RouteTable): void {
   app.setErrorHandler((thrown, request, reply) => {

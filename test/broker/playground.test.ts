@@ -23,6 +23,20 @@ const star = structuredEvent({
   data: { repository: { name: "hello", stargazers_count: 5 }, sender: { login: "octocat" } },
 });
 
+test("numbers are compared and shown as they were written", async () => {
+  const data = '{"n":1000000.50,"big":12345678901234567890}';
+  const event = `{"specversion":"1.0","id":"a","source":"/s","type":"t","data":${data}}`;
+  const filters = '[{"exact":{"data.n":"1000000.50"}}]';
+  const transformer = '{"template":"{\\"big\\": ${$.data.big}}"}';
+  const answer = await broker.fetch("POST", "/v1/playground", {
+    headers: { "content-type": "application/json" },
+    body: `{"events":[${event}],"filters":${filters},"transformer":${transformer}}`,
+  });
+  assert.equal(answer.status, 200, answer.text);
+  assert.match(answer.text, /"passed":true/);
+  assert.match(answer.text, /12345678901234567890/);
+});
+
 test("the article's example shows what Slack would get", async () => {
   const [first, second] = await resultsOf({
     events: [star, structuredEvent()],

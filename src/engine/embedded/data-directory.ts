@@ -1,5 +1,5 @@
-import { mkdir, open, readFile, rename } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { BrokerError, systemErrorCode } from "../../kernel/errors.ts";
 
 /**
@@ -30,8 +30,7 @@ export function dataDirectoryOf(root: string): DataDirectory {
 /** Creates the directory for its owner alone when there is none. An existing one keeps its mode. */
 export async function createDataDirectory(root: string): Promise<void> {
   try {
-    const created = await mkdir(root, { recursive: true, mode: 0o700 });
-    if (created !== undefined) await syncDirectory(dirname(created));
+    await createMissing(resolve(root));
   } catch (error) {
     throw new BrokerError(
       "invalid_config",
@@ -39,6 +38,33 @@ export async function createDataDirectory(root: string): Promise<void> {
         "choose another with --data-dir",
       { cause: error },
     );
+  }
+}
+
+/**
+ * Node's own recursive mkdir never returns where a parent exists and yet takes no children, as
+ * /proc does; so each level is made by itself, and each new name made durable.
+ */
+async function createMissing(directory: string): Promise<void> {
+  const parent = dirname(directory);
+  try {
+    await mkdir(directory, { mode: 0o700 });
+  } catch (error) {
+    if (systemErrorCode(error) === "EEXIST" && (await stat(directory)).isDirectory()) return;
+    if (systemErrorCode(error) !== "ENOENT" || (await exists(parent))) throw error;
+    await createMissing(parent);
+    await mkdir(directory, { mode: 0o700 });
+  }
+  await syncDirectory(parent);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return false;
+    throw error;
   }
 }
 

@@ -67,6 +67,13 @@ test("a directory that cannot be made is refused with its path", async (context)
   });
 });
 
+test("a place that takes no directories is refused instead of tried for ever", async () => {
+  await assert.rejects(engineOn("/proc/nowhere/data").open(), {
+    code: "invalid_config",
+    message: /\/proc\/nowhere\/data cannot be created/,
+  });
+});
+
 test("a directory of a later format is refused untouched", async (context) => {
   const directory = await scratchDirectory(context);
   const marker = '{"format":99,"more":true}\n';
