@@ -126,8 +126,12 @@ export function readSubscriptionInput(
 }
 
 function readSourceShorthand(reader: ObjectReader): string | undefined {
-  if (reader.present("source") === undefined) return undefined;
-  return reader.requiredText("source", limits.sinkUrlLengthMax) || undefined;
+  const source = reader.text("source", { max: limits.sinkUrlLengthMax, absent: "" });
+  if (reader.present("source") === "") {
+    const message = "must not be empty; leave it out to match every source";
+    reader.report("source", "invalid_value", message);
+  }
+  return source === "" ? undefined : source;
 }
 
 function readTypes(reader: ObjectReader): readonly string[] | undefined {
@@ -142,11 +146,13 @@ function readTypes(reader: ObjectReader): readonly string[] | undefined {
     reader.report("types", "out_of_range", message);
     return undefined;
   }
-  return value.filter((each: unknown, index): each is string => {
+  const types = value.filter((each: unknown, index): each is string => {
     if (typeof each === "string" && each !== "") return true;
     reader.report(`types[${index}]`, "wrong_type", "must be a string that is not empty");
     return false;
   });
+  // Nothing usable is left, and that has been said: the filter compiler need not say it again.
+  return types.length === 0 ? undefined : types;
 }
 
 /** The list only; the filter compiler judges its elements, and names the path of each error. */
