@@ -104,7 +104,7 @@ export const errorCodes = {
   in_use: {
     status: 409,
     title: "Other resources still use this one",
-    advice: "Delete those first, or delete all of them with ?cascade=true.",
+    advice: "Delete those first, or delete all with ?cascade=true (--cascade).",
   },
   id_reused: {
     status: 409,
@@ -123,8 +123,9 @@ export const errorCodes = {
   },
   precondition_failed: {
     status: 412,
-    title: "The resource has changed since it was read",
-    advice: "Read it again and repeat the change with the new ETag.",
+    title: "The precondition of the request does not hold",
+    advice:
+      "If the name is taken choose another; if it has changed, read it again and use the new ETag.",
   },
   event_too_large: {
     status: 413,
