@@ -50,7 +50,7 @@ const house: House = {
     api: ["problems.ts", "routes.ts"],
     filter: ["compile.ts", "dialects.ts"],
     transform: ["compile.ts", "transformer.ts"],
-    engine: ["engines.ts"],
+    engine: ["engines.ts", "record-facts.ts"],
     connector: ["sink.ts", "source.ts", "sinks.ts", "sources.ts"],
     broker: ["config.ts"],
     http: ["server.ts"],

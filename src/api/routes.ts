@@ -63,4 +63,10 @@ export const headerNames = {
   offsets: "millrace-offsets",
   nextOffset: "millrace-next-offset",
   gap: "millrace-gap",
+  /** `true` on the answer to a publish of an event that the bus had already. */
+  duplicate: "millrace-duplicate",
+  /** Of an answer: the id of a delayed event. */
+  delayed: "millrace-delayed",
+  /** Of a publish: how long its events are to wait, as a duration. */
+  delay: "millrace-delay",
 } as const;

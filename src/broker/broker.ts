@@ -35,6 +35,7 @@ export type { BrokerConfig } from "./config.ts";
 export type { Broker, BrokerHealth, BrokerParts } from "./contract.ts";
 export type { ReadPage } from "./event-reader.ts";
 export type { Precondition } from "./resource-table.ts";
+export type { PublishCallback, PublishOutcome } from "./publisher.ts";
 export { refusalError } from "./refusal.ts";
 export type { HookAnswer } from "./sources.ts";
 

@@ -1,11 +1,33 @@
-import type { AppendCallback, EncodedRecord } from "../engine/engine.ts";
+import type { EncodedRecord } from "../engine/engine.ts";
 import type { CloudEvent } from "../event/event.ts";
 import { encodeEvent } from "../event/stored-form.ts";
 import { BrokerError } from "../kernel/errors.ts";
+import type { Offset } from "../kernel/ids.ts";
 import { limits } from "../kernel/limits.ts";
 import type { RunningBus } from "./buses.ts";
 
 const FRESH_HOPS = 0;
+
+/** What became of each event of a publish, where that is not simply "appended in this order". */
+export interface PublishOutcome {
+  /** Of each event; null while it is delayed. A duplicate has the offset of the original. */
+  readonly offsets: readonly (Offset | null)[];
+  /** The indexes of events that the bus had already, ascending. */
+  readonly duplicates: readonly number[];
+  /** Ids of delayed events; null for those that are not. */
+  readonly delayed: readonly (string | null)[];
+}
+
+/**
+ * Called once. Without failure and outcome the events have the offsets first, first + 1 …; with an
+ * outcome `first` means nothing. A failure means that nothing was stored, unless its code is
+ * `outcome_unknown`.
+ */
+export type PublishCallback = (
+  failure: BrokerError | undefined,
+  first: Offset,
+  outcome?: PublishOutcome,
+) => void;
 
 /**
  * The way of every event onto a bus, whoever sends it: encode once, append, call back when it is
@@ -14,7 +36,7 @@ const FRESH_HOPS = 0;
 export class Publisher {
   #isStopping = false;
 
-  publishOne(bus: RunningBus, event: CloudEvent, settled: AppendCallback): void {
+  publishOne(bus: RunningBus, event: CloudEvent, settled: PublishCallback): void {
     const payload = encodeEvent(event);
     const failure = this.#refusal(payload.length, undefined);
     if (failure !== undefined) {
@@ -25,7 +47,7 @@ export class Publisher {
   }
 
   /** All or nothing; offsets are contiguous. No events: settled at once with offset 0. */
-  publish(bus: RunningBus, events: readonly CloudEvent[], settled: AppendCallback): void {
+  publish(bus: RunningBus, events: readonly CloudEvent[], settled: PublishCallback): void {
     const records: EncodedRecord[] = [];
     for (let index = 0; index < events.length; index++) {
       const event = events[index];

@@ -44,7 +44,7 @@ export interface EncodedRecord {
   readonly payload: Uint8Array;
   /** How many brokers and replies the event has passed; 0 for a fresh one. At most 255. */
   readonly hops: number;
-  /** More facts of the broker as an opaque block, e.g. the id of a delayed event. */
+  /** More facts of the broker as a block of src/engine/record-facts.ts. */
   readonly facts: Uint8Array | undefined;
 }
 
@@ -79,6 +79,8 @@ export interface RecordBatch {
   readonly offsets: readonly Offset[];
   readonly times: readonly EpochMs[];
   readonly hops: readonly number[];
+  /** Where the facts of record i lie in the buffer: [factsStarts[i], starts[i]); mostly empty. */
+  readonly factsStarts: readonly number[];
   /** Where the payload of record i lies in the buffer: [starts[i], ends[i]). */
   readonly starts: readonly number[];
   readonly ends: readonly number[];
@@ -136,8 +138,34 @@ export interface EventLog {
   trim(before: Offset): Promise<void>;
   /** Whole segments, oldest first, with what retention needs to decide. The last one is active. */
   segments(): readonly SegmentFacts[];
+  /**
+   * The active segment makes way for a new one when its first record is older than this, so that
+   * retention by age can let go of an idle bus's last events too. Undefined: only when it is full.
+   */
+  setRollAfter(rollAfterMs: number | undefined): void;
+  /**
+   * The deduplication keys (src/engine/record-facts.ts) of the records appended at or after `since`,
+   * in the order of offsets; records without a key are left out. Reads little: for what is sealed
+   * the keys lie together.
+   */
+  keys(since: EpochMs): AsyncIterable<KeyBatch>;
+  /** What was found damaged or cut since the log was opened; at most 1 000 entries. */
+  damages(): readonly Damage[];
   /** Reads everything again and reports what is not as it was written. */
-  verify(): AsyncIterable<Damage>;
+  verify(options?: VerifyOptions): AsyncIterable<Damage>;
+}
+
+/** Keys of records: arrays side by side, key i at [i × KEY_BYTES, (i + 1) × KEY_BYTES). */
+export interface KeyBatch {
+  readonly offsets: readonly Offset[];
+  readonly times: readonly EpochMs[];
+  readonly keys: Buffer;
+}
+
+export interface VerifyOptions {
+  /** Reads no faster than this. Undefined: as fast as the disk. */
+  readonly bytesPerSecond?: number;
+  readonly signal?: AbortSignal;
 }
 
 export interface SegmentFacts {
@@ -302,6 +330,55 @@ export interface ConsumerStateStore {
   rescued(bus: BusName, offsets: readonly Offset[]): Promise<readonly RescuedRecord[]>;
   /** Offsets in [from, before) that parked rows and letters of any subscription name. */
   named(bus: BusName, from: Offset, before: Offset): Promise<readonly Offset[]>;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Delayed events
+
+/** An event that waits for its time; it has no offset yet. */
+export interface DelayedEvent {
+  /** Unique within the bus; the broker makes it. The record of the event carries it as a fact. */
+  readonly id: string;
+  readonly dueAt: EpochMs;
+  readonly createdAt: EpochMs;
+  readonly hops: number;
+  /** The event in stored form (src/event/stored-form.ts). */
+  readonly payload: Uint8Array;
+}
+
+export interface DelayedQuery {
+  /** Events after this place in the order of (dueAt, id). */
+  readonly after?: { readonly dueAt: EpochMs; readonly id: string };
+  /** Only what is due at or before this time. */
+  readonly dueBy?: EpochMs;
+  readonly limit: number;
+}
+
+export interface DelayedSummary {
+  readonly count: number;
+  /** Of the payloads. */
+  readonly bytes: number;
+  readonly nextDueAt: EpochMs | undefined;
+  /**
+   * Every record below this offset that carries a delayed event's id has had its row deleted: after
+   * a crash only the records from here on are compared with the rows. 0 before the first one.
+   */
+  readonly firedTo: Offset;
+}
+
+export interface DelayedStore {
+  /** All or nothing; durable when it resolves. */
+  add(bus: BusName, events: readonly DelayedEvent[]): Promise<void>;
+  /** In the order of (dueAt, id). */
+  list(bus: BusName, query: DelayedQuery): Promise<readonly DelayedEvent[]>;
+  get(bus: BusName, id: string): Promise<DelayedEvent | undefined>;
+  /** Answers which of them were there. Stores firedTo, if given, in the same transaction. */
+  remove(
+    bus: BusName,
+    ids: readonly string[],
+    firedTo: Offset | undefined,
+  ): Promise<readonly string[]>;
+  summary(bus: BusName): Promise<DelayedSummary>;
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { mediaTypes } from "../api/routes.ts";
-import type { Broker, RunningBus } from "../broker/broker.ts";
+import { headerNames, mediaTypes } from "../api/routes.ts";
+import type { Broker, PublishOutcome, RunningBus } from "../broker/broker.ts";
 import { refusalError } from "../broker/broker.ts";
 import { decodeBatch } from "../event/batch.ts";
 import { decodeBinary, detectMode } from "../event/http-binding.ts";
@@ -148,10 +148,10 @@ export class PublishDoor {
       sendProblem(job.response, refusalError(decoded));
       return;
     }
-    this.#broker.publisher.publishOne(job.bus, decoded.event, (failure, first) => {
+    this.#broker.publisher.publishOne(job.bus, decoded.event, (failure, first, outcome) => {
       this.finish(job);
       this.#broker.metrics.published(failure, 1, job.bytes, startedAt);
-      if (failure === undefined) accept(job.response, first);
+      if (failure === undefined) accept(job.response, first, outcome);
       else sendProblem(job.response, failure);
     });
   }
@@ -164,10 +164,11 @@ export class PublishDoor {
       return;
     }
     const { events } = decoded;
-    this.#broker.publisher.publish(job.bus, events, (failure, first) => {
+    this.#broker.publisher.publish(job.bus, events, (failure, first, outcome) => {
       this.finish(job);
       this.#broker.metrics.published(failure, events.length, job.bytes, startedAt);
-      if (failure === undefined) acceptBatch(job.response, first, events.length);
+      if (failure === undefined)
+        acceptBatch(job.response, { first, count: events.length, outcome });
       else sendProblem(job.response, failure);
     });
   }
@@ -190,16 +191,36 @@ function onClose(this: PublishRequest): void {
 }
 
 /** One writeHead and no body: the cheapest answer Node can make. */
-function accept(response: ServerResponse, offset: Offset): void {
+function accept(response: ServerResponse, offset: Offset, outcome?: PublishOutcome): void {
   if (response.destroyed) return;
-  response.writeHead(202, ["millrace-offset", String(offset), "content-length", "0"]);
+  const headers = outcome === undefined ? plainHeaders(offset) : outcomeHeaders(outcome);
+  response.writeHead(202, headers);
   response.end();
 }
 
-function acceptBatch(response: ServerResponse, first: Offset, count: number): void {
+function plainHeaders(offset: Offset): string[] {
+  return [headerNames.offset, String(offset), "content-length", "0"];
+}
+
+function outcomeHeaders({ offsets, duplicates, delayed }: PublishOutcome): string[] {
+  const [id] = delayed;
+  if (typeof id === "string") return [headerNames.delayed, id, "content-length", "0"];
+  const headers = plainHeaders(offsets[0] ?? 0);
+  return duplicates.length === 0 ? headers : [headerNames.duplicate, "true", ...headers];
+}
+
+interface BatchAnswer {
+  readonly first: Offset;
+  readonly count: number;
+  readonly outcome: PublishOutcome | undefined;
+}
+
+function acceptBatch(response: ServerResponse, { first, count, outcome }: BatchAnswer): void {
   if (response.destroyed) return;
-  const offsets = Array.from({ length: count }, (_, index) => first + index);
-  const body = JSON.stringify({ offsets, duplicates: [] });
+  const offsets = outcome?.offsets ?? Array.from({ length: count }, (_, index) => first + index);
+  const duplicates = outcome?.duplicates ?? [];
+  const delayed = outcome?.delayed.some((id) => id !== null) ? { delayed: outcome.delayed } : {};
+  const body = JSON.stringify({ offsets, duplicates, ...delayed });
   response.writeHead(200, [
     "content-type",
     mediaTypes.json,

@@ -180,7 +180,10 @@ function faultyLog(log: EventLog, faults: LogFaults, random: SeededRandom): Even
     trimmable: (wanted) => log.trimmable(wanted),
     trim: (before) => log.trim(before),
     segments: () => log.segments(),
-    verify: () => log.verify(),
+    setRollAfter: (rollAfterMs) => log.setRollAfter(rollAfterMs),
+    keys: (since) => log.keys(since),
+    damages: () => log.damages(),
+    verify: (options) => log.verify(options),
   };
 }
 

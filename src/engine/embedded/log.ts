@@ -12,11 +12,13 @@ import type {
   Damage,
   EncodedRecord,
   EventLog,
+  KeyBatch,
   LogBounds,
   ReadLimit,
   RecordBatch,
   SegmentFacts,
 } from "../engine.ts";
+import { scanKeys } from "../key-scan.ts";
 import type { Disk } from "./disk.ts";
 import { LOG_ID_BYTES } from "./log-format.ts";
 import { LogReader, damageIn } from "./log-reader.ts";
@@ -211,6 +213,10 @@ export class SegmentedLog implements EventLog {
       this.#segments.remove(segment);
       this.#share.files.forget(segment.path);
     }
+  }
+
+  keys(since: EpochMs): AsyncIterable<KeyBatch> {
+    return scanKeys(this, since);
   }
 
   verify(): AsyncIterable<Damage> {

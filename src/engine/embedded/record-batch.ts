@@ -1,7 +1,14 @@
 import type { EpochMs } from "../../kernel/clock.ts";
 import type { Offset } from "../../kernel/ids.ts";
 import type { Gap, ReadLimit, RecordBatch } from "../engine.ts";
-import { payloadStart, recordBytes, recordHops, recordOffset, recordTime } from "./log-format.ts";
+import {
+  RECORD_HEADER_BYTES,
+  payloadStart,
+  recordBytes,
+  recordHops,
+  recordOffset,
+  recordTime,
+} from "./log-format.ts";
 
 /** Collects records that lie in one buffer until a read limit is reached. */
 export class BatchBuilder {
@@ -9,6 +16,7 @@ export class BatchBuilder {
   readonly #offsets: Offset[] = [];
   readonly #times: EpochMs[] = [];
   readonly #hops: number[] = [];
+  readonly #factsStarts: number[] = [];
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
   #bytes = 0;
@@ -32,6 +40,7 @@ export class BatchBuilder {
     this.#offsets.push(recordOffset(buffer, at));
     this.#times.push(recordTime(buffer, at));
     this.#hops.push(recordHops(buffer, at));
+    this.#factsStarts.push(at + RECORD_HEADER_BYTES);
     this.#starts.push(start);
     this.#ends.push(end);
     return true;
@@ -44,6 +53,7 @@ export class BatchBuilder {
       offsets: this.#offsets,
       times: this.#times,
       hops: this.#hops,
+      factsStarts: this.#factsStarts,
       starts: this.#starts,
       ends: this.#ends,
       gaps,

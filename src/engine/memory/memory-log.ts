@@ -8,11 +8,13 @@ import type {
   Damage,
   EncodedRecord,
   EventLog,
+  KeyBatch,
   LogBounds,
   ReadLimit,
   RecordBatch,
   SegmentFacts,
 } from "../engine.ts";
+import { scanKeys } from "../key-scan.ts";
 
 export interface MemoryLogOptions {
   readonly bus: BusName;
@@ -23,6 +25,7 @@ export interface MemoryLogOptions {
 
 interface MemoryRecord {
   readonly payload: Buffer;
+  readonly facts: Buffer;
   readonly time: EpochMs;
   readonly hops: number;
 }
@@ -138,6 +141,18 @@ export class MemoryLog implements EventLog {
     return segments;
   }
 
+  setRollAfter(_rollAfterMs: number | undefined): void {
+    // Memory is cut by counts of records.
+  }
+
+  keys(since: EpochMs): AsyncIterable<KeyBatch> {
+    return scanKeys(this, since);
+  }
+
+  damages(): readonly Damage[] {
+    return [];
+  }
+
   async *verify(): AsyncIterable<Damage> {
     // Memory gives back what was put in: there is nothing to find.
   }
@@ -191,10 +206,13 @@ export class MemoryLog implements EventLog {
 
   #batch(from: Offset, limit: ReadLimit): RecordBatch {
     const records = this.#take(from, limit);
+    const factsStarts: number[] = [];
     const starts: number[] = [];
     const ends: number[] = [];
     let position = 0;
-    for (const { payload } of records) {
+    for (const { facts, payload } of records) {
+      factsStarts.push(position);
+      position += facts.length;
       starts.push(position);
       position += payload.length;
       ends.push(position);
@@ -202,12 +220,13 @@ export class MemoryLog implements EventLog {
     return {
       count: records.length,
       buffer: Buffer.concat(
-        records.map((record) => record.payload),
+        records.flatMap((record) => [record.facts, record.payload]),
         position,
       ),
       offsets: records.map((_, index) => from + index),
       times: records.map((record) => record.time),
       hops: records.map((record) => record.hops),
+      factsStarts,
       starts,
       ends,
       gaps: [],
@@ -231,5 +250,10 @@ export class MemoryLog implements EventLog {
 
 function copyRecord(record: EncodedRecord, time: EpochMs): MemoryRecord {
   assert(record.hops >= 0 && record.hops <= 255, "hops fit one byte");
-  return { payload: Buffer.from(record.payload), time, hops: record.hops };
+  return {
+    payload: Buffer.from(record.payload),
+    facts: Buffer.from(record.facts ?? []),
+    time,
+    hops: record.hops,
+  };
 }
