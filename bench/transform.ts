@@ -2,12 +2,14 @@
  * `node bench/transform.ts`: what the article's transformer costs beside JSON.parse of the same
  * bytes, at 1.4 KB and 8 KB. Both begin with the bytes of the data and the transformer ends with
  * bytes, reading of the JSON included. The two take turns round by round; shown is the median of the
- * rounds' ratios.
+ * rounds' ratios. Then what each command of the pipeline costs on its own first example.
  */
 import { createRequire } from "node:module";
 import { createEventView } from "../src/event/event-view.ts";
 import type { CloudEvent } from "../src/event/event.ts";
 import { noExtensions } from "../src/event/event.ts";
+import type { Command, CommandExample } from "../src/expression/functions/commands.ts";
+import { commands } from "../src/expression/functions/commands.ts";
 import { compileTransformer } from "../src/transform/compile.ts";
 import type { CompiledTransformer } from "../src/transform/transformer.ts";
 import { describeMachine } from "./harness.ts";
@@ -108,3 +110,23 @@ function compare(name: string, data: Buffer): void {
 process.stdout.write(`${describeMachine()}\n`);
 compare("article's transformer, 1.4 KB", Buffer.from(JSON.stringify(shortPayload())));
 compare("article's transformer, 8 KB", Buffer.from(JSON.stringify(longPayload(), null, 1)));
+
+/** An event with the data and attributes of an example. */
+function eventOfExample({ data, attributes = {} }: CommandExample): CloudEvent {
+  const base = eventOf(Buffer.from(JSON.stringify(data ?? {})));
+  return { ...base, extensions: new Map(Object.entries(attributes)) };
+}
+
+function costOf(command: Command): number {
+  const [example] = command.examples;
+  if (example === undefined) throw new Error(`${command.name} has an example`);
+  const compiled = compileTransformer({ pipeline: [{ command: example.command }] });
+  if (!compiled.ok) throw new Error(`${command.name} compiles`);
+  const event = eventOfExample(example);
+  return time(() => (compiled.transformer.transform(createEventView(event)).ok ? 1 : 0));
+}
+
+process.stdout.write("commands, each alone on the event of its first example, µs:\n");
+for (const command of commands) {
+  process.stdout.write(`  ${command.name.padEnd(34)}${costOf(command).toFixed(1).padStart(8)}\n`);
+}

@@ -5,6 +5,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { generatedPages } from "./generated-pages.ts";
 import { errorCodeFaults, limitFaults, markdownFaults } from "./docs-rules.ts";
 import type { MarkdownFile } from "./docs-rules.ts";
 
@@ -32,6 +33,14 @@ const tableChecks: readonly TableCheck[] = [
     faultsOf: errorCodeFaults,
   },
 ];
+
+function generatedFaults(): string[] {
+  return generatedPages.flatMap(([path, text]) => {
+    const written = exists(path) ? readFileSync(resolve(root, path), "utf8") : undefined;
+    const isFresh = written === text();
+    return isFresh ? [] : [`${path} is not what its source says; run npm run docs:write`];
+  });
+}
 
 function exists(path: string): boolean {
   return existsSync(resolve(root, path));
@@ -64,6 +73,7 @@ const files = readMarkdown();
 const faults = [
   ...markdownFaults(files, exists),
   ...(await Promise.all(tableChecks.map(runTableCheck))).flat(),
+  ...generatedFaults(),
 ];
 for (const fault of faults) process.stdout.write(`${fault}\n`);
 process.stdout.write(`docs: ${files.length} files, ${faults.length} faults\n`);

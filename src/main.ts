@@ -11,14 +11,26 @@ if (major < 24 || (major === 24 && minor < 11)) {
 }
 
 // Loaded late: an old Node would otherwise stumble over the syntax before it can say so.
-const [{ runCli }, { processEnvironment }, { startHttpServer }, { version }] = await Promise.all([
+const [
+  { runCli },
+  { processEnvironment },
+  { assertCanListen, startHttpServer },
+  { systemClock },
+  { limits },
+  { version },
+] = await Promise.all([
   import("./cli/cli.ts"),
   import("./broker/config.ts"),
   import("./http/server.ts"),
+  import("./kernel/clock.ts"),
+  import("./kernel/limits.ts"),
   import("./kernel/version.ts"),
 ]);
 
+let isServing = false;
+
 async function untilAskedToStop(): Promise<string> {
+  isServing = true;
   return Promise.race(
     ["SIGTERM", "SIGINT"].map(async (signal) => {
       await once(process, signal);
@@ -33,7 +45,11 @@ process.exitCode = await runCli({
   version,
   serve: {
     startHttpServer,
+    assertCanListen,
     untilAskedToStop,
     announce: (line) => void process.stdout.write(`${line}\n`),
   },
 });
+
+// A part of a broker that was left behind when it did not stop must not keep the process.
+if (isServing) systemClock.after(limits.stopExitMs, () => process.exit());

@@ -1,6 +1,6 @@
 import type { Engine, EngineHealth, EventLog, Lease } from "../engine/engine.ts";
 import { engines } from "../engine/engines.ts";
-import { createBusDelivery } from "../delivery/delivery.ts";
+import { Circuits, createBusDelivery } from "../delivery/delivery.ts";
 import type { BufferBudget, BusDelivery } from "../delivery/delivery.ts";
 import { assert } from "../kernel/assert.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -15,17 +15,21 @@ import type { Dependents } from "./buses.ts";
 import type { BrokerConfig } from "./config.ts";
 import { defaultConfig } from "./config.ts";
 import type { Broker, BrokerHealth, BrokerParts } from "./contract.ts";
+import { Attempts } from "./attempts.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { DelayedEvents } from "./delayed.ts";
 import { EventReader } from "./event-reader.ts";
-import { fsyncMode, Metrics } from "./metrics.ts";
+import { Explain } from "./explain.ts";
+import { Metrics } from "./metrics.ts";
 import { Playground } from "./playground.ts";
 import { createProcessLogger } from "./process-logger.ts";
 import { Publisher } from "./publisher.ts";
+import { Replays } from "./replays.ts";
 import { ChangeQueue } from "./resource-table.ts";
 import { RetentionKeeper } from "./retention.ts";
 import { Secrets } from "./secrets.ts";
 import { createSinkMaker } from "./sink-maker.ts";
-import type { SinkMaker } from "./sink-maker.ts";
+import type { SinkMaker, SinkMembers } from "./sink-maker.ts";
 import { Sources } from "./sources.ts";
 import { PlanMaker } from "./subscription-plan.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -33,9 +37,18 @@ import { Subscriptions } from "./subscriptions.ts";
 export type { Page, RunningBus, Versioned } from "./buses.ts";
 export type { BrokerConfig } from "./config.ts";
 export type { Broker, BrokerHealth, BrokerParts } from "./contract.ts";
-export type { ReadPage } from "./event-reader.ts";
+export { EventImport } from "./event-import.ts";
+export type { ImportCounts, ImportFailure } from "./event-import.ts";
+export type { EventPump, PumpSink } from "./event-pump.ts";
+export type { ReadRange } from "./event-reader.ts";
+export { GapList } from "./event-scan.ts";
+export type { ReadPage } from "./read-page.ts";
+export { compileReadFilter } from "./read-filter.ts";
+export type { EventMatcher } from "./read-filter.ts";
 export type { Precondition } from "./resource-table.ts";
 export type { PublishCallback, PublishOutcome } from "./publisher.ts";
+export { createPlayground } from "./local-playground.ts";
+export type { Playground } from "./playground.ts";
 export { refusalError } from "./refusal.ts";
 export type { HookAnswer } from "./sources.ts";
 
@@ -64,11 +77,15 @@ export async function createBroker(
   }
 }
 
-function createEngine({ engine, dataDir }: BrokerConfig, clock: Clock, logger: Logger): Engine {
+function createEngine(config: BrokerConfig, clock: Clock, logger: Logger): Engine {
+  const { engine, dataDir, fsync } = config;
   const definition = engines.find((each) => each.name === engine);
   assert(definition !== undefined, "the configuration names an engine that exists");
-  return definition.createEngine({ dataDir, clock, logger });
+  return definition.createEngine({ dataDir, fsync, clock, logger });
 }
+
+const UNSYNCED =
+  "events are acknowledged before they are synced: a power cut can lose some of them";
 
 interface RuntimeOptions extends Required<BrokerParts> {
   readonly config: BrokerConfig;
@@ -82,6 +99,10 @@ class RunningBroker implements Broker {
   readonly subscriptions: Subscriptions;
   readonly sources: Sources;
   readonly deadLetters: DeadLetters;
+  readonly replays: Replays;
+  readonly attempts: Attempts;
+  readonly explain: Explain;
+  readonly delayed: DelayedEvents;
   readonly publisher: Publisher;
   readonly reader: EventReader;
   readonly playground: Playground;
@@ -90,8 +111,11 @@ class RunningBroker implements Broker {
   readonly #options: RuntimeOptions;
   readonly #secrets: Secrets;
   readonly #sinks: SinkMaker;
+  readonly #plans: PlanMaker;
+  readonly #circuits: Circuits;
   readonly #budget: BufferBudget = { bytes: 0, bytesMax: limits.bufferedBytesTotalMax };
   #health: EngineHealth | undefined;
+  #isStarted = false;
   #stopping: Promise<void> | undefined;
 
   constructor(options: RuntimeOptions) {
@@ -99,23 +123,34 @@ class RunningBroker implements Broker {
     this.#options = options;
     this.config = config;
     this.clock = clock;
+    this.#circuits = new Circuits(clock);
     const changes = new ChangeQueue();
     this.#secrets = new Secrets({ ...config, resources: engine.resources, random, logger });
     this.#sinks = createSinkMaker({
       allowPrivateSinks: config.allowPrivateSinks,
+      allowSinks: config.allowSinks,
       clock,
       logger,
     });
     const plans = new PlanMaker(this.#sinks);
+    this.#plans = plans;
     this.buses = new Buses({
       engine,
       clock,
+      random,
+      logger,
       changes,
       createDelivery: (bus, log, lease) => this.#createDelivery(bus, log, lease),
       dependents: (bus) => this.#dependents(bus),
     });
-    this.publisher = new Publisher();
-    this.subscriptions = new Subscriptions({ ...options, buses: this.buses, plans, changes });
+    this.publisher = new Publisher(clock);
+    this.subscriptions = new Subscriptions({
+      ...options,
+      buses: this.buses,
+      plans,
+      secrets: this.#secrets,
+      changes,
+    });
     this.sources = new Sources({
       ...options,
       buses: this.buses,
@@ -123,14 +158,21 @@ class RunningBroker implements Broker {
       secrets: this.#secrets,
       changes,
     });
-    this.deadLetters = new DeadLetters(this.subscriptions, engine.consumerState);
+    this.delayed = new DelayedEvents(this.buses);
+    const { consumerState: state } = engine;
+    const { buses, subscriptions } = this;
+    this.deadLetters = new DeadLetters(subscriptions, state);
+    this.replays = new Replays(subscriptions, plans);
+    this.attempts = new Attempts(subscriptions, state, clock);
+    this.explain = new Explain({ buses, subscriptions, attempts: this.attempts, state });
     this.reader = new EventReader(this.buses, clock);
-    this.playground = new Playground(plans);
+    this.playground = new Playground(plans, this.buses);
     this.metrics = new Metrics({
       buses: this.buses,
       subscriptions: this.subscriptions,
       clock,
       health: () => this.#engineHealth(),
+      scrub: () => engine.scrub,
     });
     this.retention = new RetentionKeeper({ buses: this.buses, clock, logger });
   }
@@ -143,13 +185,16 @@ class RunningBroker implements Broker {
     await this.buses.open();
     await this.subscriptions.open();
     await this.sources.open();
-    logger.info({ ...this.health() }, "the broker is started");
+    const health = this.health();
+    logger.info({ ...health }, "the broker is started");
+    if (health.durability === "os") logger.warn({ fsync: health.fsync }, UNSYNCED);
+    this.#isStarted = true;
   }
 
   health(): BrokerHealth {
     const health = this.#engineHealth();
-    const { durability, reason = null } = health;
-    return { ...health, fsync: fsyncMode(durability), reason };
+    const { reason = null } = health;
+    return { ...health, reason };
   }
 
   reportInternal(error: BrokerError): void {
@@ -164,28 +209,35 @@ class RunningBroker implements Broker {
     return this.#stopping;
   }
 
-  /** From the door inwards, so that nothing new comes while the inner parts finish. */
+  /**
+   * From the door inwards, so that nothing new comes while the inner parts finish. All have one
+   * deadline together, and the engine, which still has to flush, a part of the time to itself.
+   */
   async #stop(): Promise<void> {
     const failures: unknown[] = [];
+    const engineUntil = this.clock.monotonic() + limits.stopTimeoutMs;
+    const partsUntil = engineUntil - limits.stopEngineMsMin;
     this.publisher.stop();
     for (const step of [
       () => this.retention.stop(),
       () => this.buses.stop(limits.stopDrainMs),
       () => this.subscriptions.closeSinks(),
       () => this.#sinks.close(),
-      () => this.#options.engine.close(),
     ]) {
-      await this.#inTime(step()).catch((error: unknown) => failures.push(error));
+      await this.#inTime(step(), partsUntil).catch((error: unknown) => failures.push(error));
     }
+    const closed = this.#options.engine.close();
+    await this.#inTime(closed, engineUntil).catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw new AggregateError(failures, "the broker did not stop cleanly");
-    this.#options.logger.info({}, "the broker is stopped");
+    if (this.#isStarted) this.#options.logger.info({}, "the broker is stopped");
   }
 
   /** A part that hangs must not keep the others from stopping, nor the process from ending. */
-  async #inTime(step: Promise<unknown>): Promise<void> {
+  async #inTime(step: Promise<unknown>, until: number): Promise<void> {
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = this.clock.after(limits.stopTimeoutMs, () => {
-      reject(new Error(`a part of the broker did not stop within ${limits.stopTimeoutMs} ms`));
+    const timer = this.clock.after(until - this.clock.monotonic(), () => {
+      const what = `within the ${limits.stopTimeoutMs} ms of all (stopTimeoutMs)`;
+      reject(new Error(`a part of the broker did not stop ${what}`));
     });
     try {
       await Promise.race([step, late]);
@@ -195,14 +247,16 @@ class RunningBroker implements Broker {
   }
 
   #engineHealth(): EngineHealth {
-    const { engine } = this.config;
+    const { engine, fsync } = this.config;
     const reason = "the broker is starting";
-    return this.#health ?? { engine, durability: "memory", writable: false, reason };
+    return this.#health ?? { engine, durability: "memory", fsync, writable: false, reason };
   }
 
   #onHealth(health: EngineHealth): void {
     const { logger } = this.#options;
+    const before = this.#health?.writable;
     this.#health = health;
+    if (health.writable === before) return;
     const fields = { ...health };
     if (health.writable) logger.info(fields, "storage takes events");
     else logger.error(fields, "storage takes no events");
@@ -219,8 +273,12 @@ class RunningBroker implements Broker {
       random,
       logger,
       budget: this.#budget,
+      circuits: this.#circuits,
       onGone: (id) => this.#pauseGone(id),
       onAttempt: ({ attempt }) => this.metrics.attempted(attempt),
+      // What a redrive to another sink has stored; secrets never go there.
+      openSink: (sink) =>
+        this.#plans.openSink(sink as SinkMembers, { signing: [], credential: undefined }),
     });
   }
 
@@ -245,7 +303,7 @@ class RunningBroker implements Broker {
       ],
       delete: async () => {
         for (const name of sources) await this.sources.remove(name);
-        for (const id of subscriptions) await this.subscriptions.remove(id);
+        await this.subscriptions.removeAll(subscriptions);
       },
     };
   }

@@ -1,13 +1,17 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { objectionToAllowedSink } from "../connector/allowed-sinks.ts";
 import type { Violation } from "../kernel/errors.ts";
-import { BrokerError } from "../kernel/errors.ts";
+import { BrokerError, fileFailure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 
 /** Everything that can be set from outside, complete: readConfig fills in the defaults. */
 export interface BrokerConfig {
   readonly engine: "embedded" | "memory";
   readonly dataDir: string;
+  /** What an acknowledgement of the embedded engine waits for; spec/log-format.md. */
+  readonly fsync: "always" | "interval" | "never";
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
@@ -16,6 +20,8 @@ export interface BrokerConfig {
   /** Lets the broker listen beyond loopback without a token. */
   readonly insecure: boolean;
   readonly allowPrivateSinks: boolean;
+  /** Private sinks that are allowed one by one: hosts, addresses, networks. */
+  readonly allowSinks: readonly string[];
   /** 32 bytes in base64 or hex that seal the stored secrets; otherwise a key file is made. */
   readonly secretKey: string | undefined;
   /** Where key files made by the broker live. */
@@ -38,11 +44,19 @@ interface Setting {
 export const settings: Readonly<Record<keyof BrokerConfig, Setting>> = {
   engine: { doc: "what stores buses: embedded or memory", read: oneOf("embedded", "memory") },
   dataDir: { doc: "directory of the embedded engine", read: text },
+  fsync: {
+    doc: "sync events before they are acknowledged: always, interval (each second) or never",
+    read: oneOf("always", "interval", "never"),
+  },
   host: { doc: "address to listen on", read: text },
   port: { doc: "port to listen on, 0 picks one", read: port },
   token: { doc: "token that clients must send", read: text, orFile: true },
   insecure: { doc: "listen beyond loopback without a token", read: flag, isSwitch: true },
   allowPrivateSinks: { doc: "let sinks point into private networks", read: flag, isSwitch: true },
+  allowSinks: {
+    doc: "private sinks to allow, comma-separated: hosts, addresses, networks (10.1.0.0/16)",
+    read: allowedSinks,
+  },
   secretKey: { doc: "32 bytes, base64 or hex, that seal secrets", read: text, orFile: true },
   keyDirectory: { doc: "where key files made by the broker live", read: text },
   logLevel: {
@@ -63,11 +77,13 @@ export function defaultConfig(environment: Environment = processEnvironment()): 
   return {
     engine: "embedded",
     dataDir: "./data",
+    fsync: "always",
     host: "127.0.0.1",
     port: 8080,
     token: undefined,
     insecure: false,
     allowPrivateSinks: false,
+    allowSinks: [],
     secretKey: undefined,
     keyDirectory: join(configHome, "millrace", "keys"),
     logLevel: "info",
@@ -159,21 +175,30 @@ function fromEnvironment(
   try {
     return { given: readFileSync(fileName, "utf8").trim(), from: `${variable}_FILE` };
   } catch (error) {
-    violations.push(violation(`${variable}_FILE`, `cannot be read: ${String(error)}`));
+    violations.push(violation(`${variable}_FILE`, `cannot be read: ${fileFailure(error)}`));
     return undefined;
   }
 }
 
 function readConfigFile(fileName: string, violations: Violation[]): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(fileName, "utf8");
+  } catch (error) {
+    const message = `cannot read the file '${fileName}': ${fileFailure(error)}`;
+    violations.push(violation("--config", message));
+    return {};
+  }
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readFileSync(fileName, "utf8"));
+    parsed = JSON.parse(text);
   } catch (error) {
-    violations.push(violation("--config", `${fileName} cannot be read as JSON: ${String(error)}`));
+    const reason = error instanceof Error ? error.message : String(error);
+    violations.push(violation("--config", `the file '${fileName}' is not JSON: ${reason}`));
     return {};
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
-    violations.push(violation("--config", `${fileName} must hold one JSON object`));
+    violations.push(violation("--config", `the file '${fileName}' must hold one JSON object`));
     return {};
   }
   const file = parsed as Record<string, unknown>;
@@ -216,6 +241,20 @@ function flag(given: unknown): Reading {
   if (given === true || given === "true" || given === "1") return { value: true };
   if (given === false || given === "false" || given === "0") return { value: false };
   return { wrong: `must be true or false, not ${JSON.stringify(given)}` };
+}
+
+/** A list in the configuration file, separated by commas elsewhere. */
+function allowedSinks(given: unknown): Reading {
+  const list: unknown = typeof given === "string" ? given.split(",") : given;
+  const isListOfTexts = Array.isArray(list) && list.every((each) => typeof each === "string");
+  if (!isListOfTexts) return { wrong: "must be a list of hosts, addresses and networks" };
+  const entries = list.map((each: string) => each.trim()).filter((each) => each !== "");
+  if (entries.length > limits.allowedSinksMax) {
+    const most = `at most ${limits.allowedSinksMax} (allowedSinksMax)`;
+    return { wrong: `has ${entries.length} entries; ${most}` };
+  }
+  const objections = entries.flatMap((each) => objectionToAllowedSink(each) ?? []);
+  return objections.length > 0 ? { wrong: objections.join("; ") } : { value: entries };
 }
 
 function port(given: unknown): Reading {

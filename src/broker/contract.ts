@@ -3,19 +3,22 @@ import type { Clock } from "../kernel/clock.ts";
 import type { BrokerError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
+import type { Attempts } from "./attempts.ts";
 import type { Buses } from "./buses.ts";
 import type { BrokerConfig } from "./config.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import type { DelayedEvents } from "./delayed.ts";
 import type { EventReader } from "./event-reader.ts";
+import type { Explain } from "./explain.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Playground } from "./playground.ts";
 import type { Publisher } from "./publisher.ts";
+import type { Replays } from "./replays.ts";
 import type { RetentionKeeper } from "./retention.ts";
 import type { Sources } from "./sources.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export interface BrokerHealth extends Omit<EngineHealth, "reason"> {
-  readonly fsync: string;
   readonly reason: string | null;
 }
 
@@ -27,6 +30,10 @@ export interface Broker {
   readonly subscriptions: Subscriptions;
   readonly sources: Sources;
   readonly deadLetters: DeadLetters;
+  readonly replays: Replays;
+  readonly attempts: Attempts;
+  readonly explain: Explain;
+  readonly delayed: DelayedEvents;
   readonly publisher: Publisher;
   readonly reader: EventReader;
   readonly playground: Playground;

@@ -1,16 +1,23 @@
 import type { DeadLetter, JsonValue } from "../api/api.ts";
-import type { DeadLetterDetails } from "../delivery/delivery.ts";
-import type { ConsumerStateStore, DeadLetterState } from "../engine/engine.ts";
+import { findEvents } from "../delivery/delivery.ts";
+import type { DeadLetterDetails, FoundEvent } from "../delivery/delivery.ts";
+import type {
+  ConsumerStateStore,
+  DeadLetterQuery,
+  DeadLetterState,
+  LetterPlace,
+} from "../engine/engine.ts";
 import type { CloudEvent } from "../event/event.ts";
 import { encodeStructured } from "../event/json-format.ts";
-import { decodeEvent } from "../event/stored-form.ts";
 import { BrokerError } from "../kernel/errors.ts";
-import type { Offset } from "../kernel/ids.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Page, RunningBus } from "./buses.ts";
-import { decodeAt } from "./event-reader.ts";
+import { readLetterFilter } from "./letter-input.ts";
 import type { ListQuery } from "./resource-table.ts";
 import type { Subscriptions } from "./subscriptions.ts";
+
+/** How many letters an export holds in memory at a time. */
+const exportPageLetters = 50;
 
 /** Dead letters as the API shows them: the stored row with its event, from log or rescue store. */
 export class DeadLetters {
@@ -22,64 +29,95 @@ export class DeadLetters {
     this.#state = state;
   }
 
-  async list(subscription: string, query: ListQuery): Promise<Page<DeadLetter>> {
+  /** `filter` as in letter-input.ts. */
+  async list(subscription: string, page: ListQuery, filter: unknown): Promise<Page<DeadLetter>> {
     const bus = this.#subscriptions.busOf(subscription);
-    const { after, limit } = query;
+    const { after, limit } = page;
     const states = await this.#state.deadLetters(bus.name, {
       subscription,
+      filter: readLetterFilter(filter),
       limit: limit + 1,
       ...(after === undefined ? {} : { after }),
     });
     const shown = states.slice(0, limit);
-    const items: DeadLetter[] = [];
-    for (const state of shown) items.push(await this.#present(bus, state));
+    const items = await this.#present(bus, shown);
     return { items, next: states.length > limit ? shown.at(-1)?.letter : undefined };
+  }
+
+  /** Throws at once what is wrong with the request; then hands out letters as fast as they are taken. */
+  each(subscription: string, filter: unknown): AsyncGenerator<DeadLetter> {
+    const bus = this.#subscriptions.busOf(subscription);
+    return this.#pages(bus, {
+      subscription,
+      filter: readLetterFilter(filter),
+      limit: exportPageLetters,
+    });
   }
 
   async get(subscription: string, letter: string): Promise<DeadLetter> {
     const bus = this.#subscriptions.busOf(subscription);
     const state = await this.#state.deadLetter(bus.name, subscription, letter);
     if (state === undefined) throw noSuchLetter(subscription, letter);
-    return this.#present(bus, state);
+    const [shown] = await this.#present(bus, [state]);
+    if (shown === undefined) throw noSuchLetter(subscription, letter);
+    return shown;
   }
 
   /** The delivery deletes it, because its event then counts as discarded (P2). */
   async delete(subscription: string, letter: string): Promise<DeadLetter> {
     const bus = this.#subscriptions.busOf(subscription);
     const shown = await this.get(subscription, letter);
-    const { delivery } = bus;
-    if (delivery.discardLetter === undefined) {
-      throw new BrokerError("not_supported_yet", "dead letters cannot be deleted yet");
-    }
-    if (!(await delivery.discardLetter(subscription, letter)))
+    if (!(await bus.delivery.letters.discard(subscription, letter))) {
       throw noSuchLetter(subscription, letter);
+    }
     return shown;
   }
 
-  async #present(bus: RunningBus, state: DeadLetterState): Promise<DeadLetter> {
-    const { attempts, request } = JSON.parse(state.details) as DeadLetterDetails;
-    const event = await this.#event(bus, state.offset);
-    return {
-      id: state.letter,
-      offset: state.offset,
-      time: new Date(state.time).toISOString(),
-      reason: state.reason,
-      event: event === undefined ? null : structuredJson(event),
-      request,
-      attempts,
-    };
+  /** Deletes at most `max` of those that pass; answers how many. */
+  purge(subscription: string, filter: unknown, max: number): Promise<number> {
+    const { delivery } = this.#subscriptions.busOf(subscription);
+    return delivery.letters.purge(subscription, readLetterFilter(filter), max);
   }
 
-  async #event(bus: RunningBus, offset: Offset): Promise<CloudEvent | undefined> {
-    if (offset >= bus.log.bounds().first) {
-      const batch = await bus.log.read(offset, { records: 1, bytes: 1 });
-      if (batch.count > 0 && batch.offsets[0] === offset) return decodeAt(batch, 0);
+  async *#pages(bus: RunningBus, query: DeadLetterQuery): AsyncGenerator<DeadLetter> {
+    let afterPlace: LetterPlace | undefined;
+    for (;;) {
+      const place = afterPlace === undefined ? {} : { afterPlace };
+      const states = await this.#state.deadLetters(bus.name, { ...query, ...place });
+      yield* await this.#present(bus, states);
+      const last = states.at(-1);
+      if (last !== undefined) afterPlace = { time: last.time, letter: last.letter };
+      if (states.length < query.limit) return;
     }
-    const [rescued] = await this.#state.rescued(bus.name, [offset]);
-    if (rescued === undefined) return undefined;
-    const payload = Buffer.from(rescued.payload);
-    return decodeEvent(payload, 0, payload.length);
   }
+
+  /** With their events, those of neighbours read together. */
+  async #present(bus: RunningBus, states: readonly DeadLetterState[]): Promise<DeadLetter[]> {
+    const { name, log } = bus;
+    const { next } = log.bounds();
+    // Of a log that was lost the end may lie below.
+    const offsets = states.map(({ offset }) => offset).filter((offset) => offset < next);
+    const found = await findEvents({ bus: name, log, store: this.#state }, offsets);
+    return states.map((state) => presented(state, found.get(state.offset)));
+  }
+}
+
+function presented(state: DeadLetterState, found: FoundEvent | undefined): DeadLetter {
+  const { attempts, request } = JSON.parse(state.details) as DeadLetterDetails;
+  const event = found === undefined || found.found === "nothing" ? undefined : found.event;
+  // Where an older copy of the log took the place of the one the letter is about, its offset
+  // may have been given to another event.
+  const isIts = event !== undefined && event.id === (attempts.at(-1)?.eventId ?? event.id);
+  return {
+    id: state.letter,
+    offset: state.offset,
+    generation: state.generation,
+    time: new Date(state.time).toISOString(),
+    reason: state.reason,
+    event: isIts ? structuredJson(event) : null,
+    request,
+    attempts,
+  };
 }
 
 /** What JSON.parse tells a reviver about a number, and JSON.rawJSON: newer than TypeScript's types. */

@@ -1,10 +1,13 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Attempt } from "../api/api.ts";
-import type { EngineHealth } from "../engine/engine.ts";
+import type { EngineHealth, ScrubFacts } from "../engine/engine.ts";
 import type { BrokerError } from "../kernel/errors.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Buses } from "./buses.ts";
+import { registerDeadLetters } from "./dead-letter-metrics.ts";
+import { registerDelayed } from "./delayed-metrics.ts";
+import { registerLogs } from "./log-metrics.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export interface MetricsSources {
@@ -12,6 +15,7 @@ export interface MetricsSources {
   readonly subscriptions: Subscriptions;
   readonly clock: Clock;
   readonly health: () => EngineHealth;
+  readonly scrub: () => ScrubFacts | undefined;
 }
 
 /** What lies beyond metricsBusesMax is summed up under this name: labels are bounded. */
@@ -50,6 +54,10 @@ export class Metrics {
     });
     this.#registerTotals(registers);
     registerGauges(sources, registers);
+    registerDeduplication(sources, registers);
+    registerDelayed(sources.buses, registers, OTHER_BUSES);
+    registerLogs(sources, registers, OTHER_BUSES);
+    registerDeadLetters(sources, registers, OTHER_BUSES);
   }
 
   /** On the hot path: additions, and one step through the buckets. */
@@ -115,9 +123,19 @@ function registerGauges(sources: MetricsSources, registers: Registry[]): void {
     labelNames: ["engine", "durability", "fsync"],
     registers,
     collect() {
-      const { engine, durability, writable: isWritable } = sources.health();
+      const { engine, durability, fsync, writable: isWritable } = sources.health();
       writable.reset();
-      writable.set({ engine, durability, fsync: fsyncMode(durability) }, isWritable ? 1 : 0);
+      writable.set({ engine, durability, fsync }, isWritable ? 1 : 0);
+    },
+  });
+  const free = new Gauge({
+    name: "millrace_storage_free_bytes",
+    help: "What the file system of the data directory can still take",
+    registers,
+    collect() {
+      const { freeBytes } = sources.health();
+      free.reset();
+      if (freeBytes !== undefined) free.set(freeBytes);
     },
   });
   for (const [name, help, count] of [
@@ -128,16 +146,45 @@ function registerGauges(sources: MetricsSources, registers: Registry[]): void {
   }
 }
 
-/** This version syncs every group; `interval` and `never` come with their setting. */
-export function fsyncMode(durability: EngineHealth["durability"]): string {
-  return durability === "disk" ? "always" : "never";
+const deduplicationMetrics = [
+  ["millrace_duplicates_total", "Events that the bus had already", "duplicates"],
+  [
+    "millrace_deduplication_keys_evicted_total",
+    "Keys forgotten before their window was over, for want of room",
+    "evicted",
+  ],
+  ["millrace_deduplication_keys", "Keys of events that would be recognised", "keys"],
+] as const;
+
+/** Of buses with deduplication; it counts from when it was switched on. */
+function registerDeduplication({ buses }: MetricsSources, registers: Registry[]): void {
+  for (const [name, help, member] of deduplicationMetrics) {
+    const Kind = member === "keys" ? Gauge : Counter;
+    const metric: Counter<"bus"> | Gauge<"bus"> = new Kind<"bus">({
+      name,
+      help,
+      labelNames: ["bus"],
+      registers,
+      collect() {
+        metric.reset();
+        let labels = 0;
+        for (const { name: bus, deduplicator } of buses.all()) {
+          if (deduplicator === undefined) continue;
+          labels += 1;
+          const label = labels <= limits.metricsBusesMax ? bus : OTHER_BUSES;
+          metric.inc({ bus: label }, deduplicator.counts[member]);
+        }
+      },
+    });
+  }
 }
 
-function lagByBus({ buses, subscriptions }: MetricsSources): Map<string, number> {
+function lagByBus({ buses }: MetricsSources): Map<string, number> {
   const lags = new Map<string, number>();
-  for (const { id, bus } of subscriptions.all()) {
-    const lag = buses.running(bus)?.delivery.status(id).lag.events ?? 0;
-    const label = lags.has(bus) || lags.size < limits.metricsBusesMax ? bus : OTHER_BUSES;
+  for (const { name, delivery } of buses.all()) {
+    const lag = delivery.lagEventsMax();
+    if (lag === undefined) continue;
+    const label = lags.size < limits.metricsBusesMax ? name : OTHER_BUSES;
     lags.set(label, Math.max(lag, lags.get(label) ?? 0));
   }
   return lags;

@@ -5,10 +5,15 @@ import { createEventView } from "../event/event-view.ts";
 import { decodeStructured } from "../event/json-format.ts";
 import { assert } from "../kernel/assert.ts";
 import type { Violation } from "../kernel/errors.ts";
+import { BrokerError } from "../kernel/errors.ts";
 import { readJson } from "../kernel/json.ts";
 import { limits } from "../kernel/limits.ts";
+import type { Buses } from "./buses.ts";
 import { isJsonObject, throwIfAny } from "./object-reader.ts";
 import { structuredJson } from "./dead-letters.ts";
+import type { PlaygroundRange, RangeInput } from "./playground-range.ts";
+import { readRange, scanRange } from "./playground-range.ts";
+import type { SubscriptionInput } from "./resource-schemas.ts";
 import { readSubscriptionInput } from "./resource-schemas.ts";
 import type { PlanMaker } from "./subscription-plan.ts";
 
@@ -20,33 +25,72 @@ interface Trial extends ReturnType<PlanMaker["compile"]> {
   readonly timeoutMs: number;
 }
 
+export interface PlaygroundAnswer {
+  /** Of the given events in their order; of a range the first that passed. */
+  readonly results: readonly PlaygroundResult[];
+  /** What became of the last events of a bus, when `last` asked for them. */
+  readonly range?: PlaygroundRange;
+}
+
 /** A subscription tried on events, with nothing stored and nothing sent. */
 export class Playground {
   readonly #plans: PlanMaker;
+  readonly #buses: Pick<Buses, "require"> | undefined;
 
-  constructor(plans: PlanMaker) {
+  /** Without buses only given events can be tried. */
+  constructor(plans: PlanMaker, buses?: Pick<Buses, "require">) {
     this.#plans = plans;
+    this.#buses = buses;
   }
 
   /** Takes the text of the request: events are judged as they were written, to the last digit. */
-  async run(text: string): Promise<{ readonly results: readonly PlaygroundResult[] }> {
+  async run(text: string): Promise<PlaygroundAnswer> {
     const violations: Violation[] = [];
     const body: unknown = JSON.parse(text);
-    const { events, ...members } = isJsonObject(body) ? body : { events: undefined };
-    checkEvents(events, violations);
+    const { events, last, samples, ...members } = isJsonObject(body) ? body : noMembers;
+    const range = last === undefined ? undefined : readRange({ last, samples, events }, violations);
+    if (range === undefined) checkEvents(events, violations);
     const input = readSubscriptionInput(members, violations, { mayLackSink: true });
     violations.push(...this.#plans.check(input));
     throwIfAny("the playground", violations);
-    const sink = input.sink === "" ? undefined : this.#plans.openSink(input);
+    const sink = input.sink === "" ? undefined : this.#openSink(input);
     try {
       const { timeoutMs } = input.config;
       const trial = { ...this.#plans.compile(input), sink, bus: input.bus || "default", timeoutMs };
+      if (range !== undefined) return await this.#tryRange(trial, range);
       return { results: eventTexts(text).map((each, index) => tryOne(trial, each, index)) };
     } finally {
       await sink?.close();
     }
   }
+
+  /** The secrets of the request make its headers, masked; they are kept nowhere. */
+  #openSink(input: SubscriptionInput): OpenSink {
+    const { signing, credential } = input.secrets;
+    const secrets = { signing: signing ?? [], credential: credential ?? undefined };
+    return this.#plans.openSink(input, secrets);
+  }
+
+  async #tryRange(trial: Trial, wanted: RangeInput): Promise<PlaygroundAnswer> {
+    if (this.#buses === undefined) {
+      throw new BrokerError("bus_not_found", "there are no buses here; give events");
+    }
+    const { log } = this.#buses.require(trial.bus);
+    return scanRange({
+      bus: trial.bus,
+      log,
+      wanted,
+      passes: (view) => trial.filter.passes(view),
+      attempt: (event, offset) => tryEvent(trial, event, offset),
+    });
+  }
 }
+
+const noMembers: Readonly<Record<"events" | "last" | "samples", unknown>> = {
+  events: undefined,
+  last: undefined,
+  samples: undefined,
+};
 
 function checkEvents(events: unknown, violations: Violation[]): void {
   if (!Array.isArray(events) || events.length === 0) {

@@ -1,54 +1,57 @@
 import type { EncodedRecord } from "../engine/engine.ts";
 import type { CloudEvent } from "../event/event.ts";
 import { encodeEvent } from "../event/stored-form.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { BrokerError } from "../kernel/errors.ts";
-import type { Offset } from "../kernel/ids.ts";
 import { limits } from "../kernel/limits.ts";
 import type { RunningBus } from "./buses.ts";
+import { mayBeDelayed, planDelays } from "./delayed-publish.ts";
+import { hasDeliveryTime } from "./delayed-time.ts";
+import type { PublishCallback } from "./publish-outcome.ts";
+
+export type { PublishCallback, PublishOutcome } from "./publish-outcome.ts";
 
 const FRESH_HOPS = 0;
 
-/** What became of each event of a publish, where that is not simply "appended in this order". */
-export interface PublishOutcome {
-  /** Of each event; null while it is delayed. A duplicate has the offset of the original. */
-  readonly offsets: readonly (Offset | null)[];
-  /** The indexes of events that the bus had already, ascending. */
-  readonly duplicates: readonly number[];
-  /** Ids of delayed events; null for those that are not. */
-  readonly delayed: readonly (string | null)[];
+interface FreshRecord extends EncodedRecord {
+  readonly event: CloudEvent;
 }
-
-/**
- * Called once. Without failure and outcome the events have the offsets first, first + 1 …; with an
- * outcome `first` means nothing. A failure means that nothing was stored, unless its code is
- * `outcome_unknown`.
- */
-export type PublishCallback = (
-  failure: BrokerError | undefined,
-  first: Offset,
-  outcome?: PublishOutcome,
-) => void;
 
 /**
  * The way of every event onto a bus, whoever sends it: encode once, append, call back when it is
  * durable. No promise is made on the way: this is the hot path.
  */
 export class Publisher {
+  readonly #clock: Clock;
   #isStopping = false;
 
-  publishOne(bus: RunningBus, event: CloudEvent, settled: PublishCallback): void {
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** `delay` is how long the publisher asks the event to wait, as a duration. */
+  publishOne(bus: RunningBus, event: CloudEvent, settled: PublishCallback, delay?: string): void {
+    if (delay !== undefined || hasDeliveryTime(event)) {
+      this.publish(bus, [event], settled, delay);
+      return;
+    }
     const payload = encodeEvent(event);
     const failure = this.#refusal(payload.length, undefined);
     if (failure !== undefined) {
       queueMicrotask(() => settled(failure, 0));
       return;
     }
-    bus.log.append([{ payload, hops: FRESH_HOPS, facts: undefined }], settled);
+    append(bus, [{ event, payload, hops: FRESH_HOPS, facts: undefined }], settled);
   }
 
-  /** All or nothing; offsets are contiguous. No events: settled at once with offset 0. */
-  publish(bus: RunningBus, events: readonly CloudEvent[], settled: PublishCallback): void {
-    const records: EncodedRecord[] = [];
+  /** All or nothing; what is appended has contiguous offsets. No events: settled at once with offset 0. */
+  publish(
+    bus: RunningBus,
+    events: readonly CloudEvent[],
+    settled: PublishCallback,
+    delay?: string,
+  ): void {
+    const records: FreshRecord[] = [];
     for (let index = 0; index < events.length; index++) {
       const event = events[index];
       if (event === undefined) continue;
@@ -58,15 +61,35 @@ export class Publisher {
         queueMicrotask(() => settled(failure, 0));
         return;
       }
-      records.push({ payload, hops: FRESH_HOPS, facts: undefined });
+      records.push({ event, payload, hops: FRESH_HOPS, facts: undefined });
     }
     if (records.length === 0) queueMicrotask(() => settled(undefined, bus.log.bounds().next));
-    else bus.log.append(records, settled);
+    else if (mayBeDelayed(events, delay)) this.#publishDelayed(bus, records, settled, delay);
+    else append(bus, records, settled);
   }
 
   /** From now on nothing is taken; what was taken is settled by the engine. */
   stop(): void {
     this.#isStopping = true;
+  }
+
+  #publishDelayed(
+    bus: RunningBus,
+    records: readonly FreshRecord[],
+    settled: PublishCallback,
+    delay: string | undefined,
+  ): void {
+    const events = records.map(({ event }) => event);
+    const plan = planDelays(events, delay, this.#clock.now());
+    if (!plan.ok) {
+      queueMicrotask(() => settled(plan.failure, 0));
+    } else if (plan.dueTimes.every((dueAt) => dueAt === undefined)) {
+      append(bus, records, settled);
+    } else {
+      const { dueTimes } = plan;
+      const given = records.map((record, index) => ({ ...record, dueAt: dueTimes[index] }));
+      bus.delayed.add(given, settled);
+    }
   }
 
   #refusal(bytes: number, index: number | undefined): BrokerError | undefined {
@@ -78,4 +101,17 @@ export class Publisher {
       violations: [{ path: "", code: "event_too_large", message, ...where }],
     });
   }
+}
+
+function append(bus: RunningBus, records: readonly FreshRecord[], settled: PublishCallback): void {
+  const refusal = bus.unread.isOn ? bus.unread.refusal(bytesOf(records)) : undefined;
+  if (refusal !== undefined) queueMicrotask(() => settled(refusal, 0));
+  else if (bus.deduplicator === undefined) bus.log.append(records, settled);
+  else bus.deduplicator.publish(records, settled);
+}
+
+function bytesOf(records: readonly FreshRecord[]): number {
+  let bytes = 0;
+  for (const { payload } of records) bytes += payload.length;
+  return bytes;
 }

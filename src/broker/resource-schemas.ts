@@ -1,11 +1,11 @@
 import type {
   Bus,
+  Deduplication,
   Filter,
   JsonValue,
   Protocol,
   ProtocolSettings,
   Retention,
-  RetryPolicy,
   SubscriptionConfig,
   Transformer,
 } from "../api/api.ts";
@@ -14,12 +14,17 @@ import { isName } from "../kernel/ids.ts";
 import { limits } from "../kernel/limits.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
 import { describe, ObjectReader } from "./object-reader.ts";
+import { readOrdering } from "./ordering-schema.ts";
+import { readDuration } from "./read-duration.ts";
+import { readRetry } from "./retry-schema.ts";
+import type { SecretsInput } from "./subscription-secrets.ts";
+import { objectionsToHeaders, readSecretsInput } from "./subscription-secrets.ts";
 
 /**
  * Untrusted JSON in, complete resources out: defaults filled in, everything wrong reported with its
  * path. What only a connector, a filter or a log can judge is judged where the resource is made.
  */
-export type BusInput = Pick<Bus, "description" | "retention">;
+export type BusInput = Pick<Bus, "description" | "retention" | "deduplication">;
 
 export interface SubscriptionInput {
   readonly name: string;
@@ -33,6 +38,8 @@ export interface SubscriptionInput {
   readonly protocol: Protocol;
   readonly sink: string;
   readonly protocolsettings: ProtocolSettings;
+  /** Never stored as they are, and never shown. */
+  readonly secrets: SecretsInput;
   /** `start` is undefined where the input has none. */
   readonly config: Omit<SubscriptionConfig, "start"> & {
     readonly start: string | number | undefined;
@@ -48,7 +55,17 @@ export interface SourceInput {
   readonly secrets: readonly string[] | null | undefined;
 }
 
-const READ_ONLY = ["id", "created", "updated", "warnings", "revision", "startOffset", "hasSecret"];
+const READ_ONLY = [
+  "id",
+  "created",
+  "updated",
+  "warnings",
+  "revision",
+  "startOffset",
+  "hasSecret",
+  "hasSigningSecret",
+  "hasSinkCredential",
+];
 
 export function checkName(what: string, name: string, violations: Violation[]): void {
   if (isName(name)) return;
@@ -66,10 +83,36 @@ export function readBusInput(name: string, body: unknown, violations: Violation[
   readOwnName(reader, name);
   const description = reader.text("description", { max: limits.descriptionLengthMax, absent: "" });
   const retention = readRetention(reader.object("retention"));
-  reader.later({ deduplication: [null] });
+  const deduplication = readDeduplication(reader, retention);
   reader.ignore(...READ_ONLY);
   reader.refuseUnknown();
-  return { description, retention };
+  return { description, retention, deduplication };
+}
+
+function readDeduplication(bus: ObjectReader, retention: Retention): Deduplication | null {
+  if (bus.present("deduplication") === undefined) return null;
+  const reader = bus.object("deduplication");
+  const deduplication: Deduplication = {
+    window: readDuration(reader, "window", {
+      min: limits.deduplicationWindowMsMin,
+      max: limits.deduplicationWindowMsMax,
+      absent: formatDuration(limits.deduplicationWindowMsDefault),
+    }),
+    maxKeys: reader.integer("maxKeys", {
+      min: 1,
+      max: limits.deduplicationKeysMax,
+      absent: limits.deduplicationKeysDefault,
+    }),
+  };
+  // After a restart the keys come from the log: what is gone from it is not recognised any more.
+  const windowMs = parseDuration(deduplication.window) ?? 0;
+  const maxAgeMs = retention.maxAge === null ? undefined : parseDuration(retention.maxAge);
+  if (maxAgeMs !== undefined && windowMs > maxAgeMs) {
+    const message = `${describe(deduplication.window)} is longer than the events are kept (retention.maxAge ${retention.maxAge})`;
+    reader.report("window", "out_of_range", message);
+  }
+  reader.refuseUnknown();
+  return deduplication;
 }
 
 function readRetention(reader: ObjectReader): Retention {
@@ -88,8 +131,8 @@ function readRetention(reader: ObjectReader): Retention {
       maxBytes === null || maxBytes === undefined
         ? null
         : reader.integer("maxBytes", { min: 1, max: Number.MAX_SAFE_INTEGER, absent: 1 }),
+    keepUnread: reader.flag("keepUnread", false),
   };
-  reader.later({ keepUnread: [false, null] });
   reader.refuseUnknown();
   return retention;
 }
@@ -117,9 +160,10 @@ export function readSubscriptionInput(
       ? reader.text("sink", { max: limits.sinkUrlLengthMax, absent: "" })
       : reader.requiredText("sink", limits.sinkUrlLengthMax),
     protocolsettings: readProtocolSettings(reader.object("protocolsettings")),
+    secrets: readSecretsInput(reader, violations),
     config: readConfigMember(reader.object("config")),
   };
-  reader.later({ sinkcredential: [null], signing: [null] });
+  violations.push(...objectionsToHeaders(input.protocolsettings, input.secrets.credential));
   reader.ignore(...READ_ONLY);
   reader.refuseUnknown();
   return input;
@@ -208,6 +252,8 @@ function readConfigMember(reader: ObjectReader): SubscriptionInput["config"] {
       max: limits.concurrencyMax,
       absent: limits.concurrencyDefault,
     }),
+    rateLimit: reader.integer("rateLimit", { min: 0, max: limits.rateLimitMax, absent: 0 }),
+    circuitKey: readCircuitKey(reader),
     timeoutMs: reader.integer("timeoutMs", {
       min: 1,
       max: limits.timeoutMsMax,
@@ -216,46 +262,20 @@ function readConfigMember(reader: ObjectReader): SubscriptionInput["config"] {
     retry: readRetry(reader.object("retry")),
     deadLetter: reader.flag("deadLetter", true),
     paused: reader.flag("paused", false),
+    ordering: readOrdering(reader),
   };
-  reader.later({ ordering: [null], rateLimit: [0, null], replyBus: [null], circuitKey: [null] });
+  reader.later({ replyBus: [null] });
   reader.refuseUnknown();
   return config;
 }
 
-function readRetry(reader: ObjectReader): RetryPolicy {
-  const delays = { min: 1, max: limits.retryMaxAgeMsMax };
-  const maxAttempts = reader.value("maxAttempts");
-  const minDelayMs = reader.integer("minDelayMs", {
-    ...delays,
-    absent: limits.retryMinDelayMsDefault,
-  });
-  const maxDelayMs = reader.integer("maxDelayMs", {
-    ...delays,
-    absent: Math.max(limits.retryMaxDelayMsDefault, minDelayMs),
-  });
-  if (minDelayMs > maxDelayMs) {
-    reader.report(
-      "minDelayMs",
-      "out_of_range",
-      `${minDelayMs} is more than maxDelayMs (${maxDelayMs})`,
-    );
+function readCircuitKey(reader: ObjectReader): string | null {
+  const key = reader.text("circuitKey", { max: limits.circuitKeyLengthMax, absent: "" });
+  if (reader.present("circuitKey") === "") {
+    const message = "must not be empty; leave it out for a circuit of its own";
+    reader.report("circuitKey", "invalid_value", message);
   }
-  const policy: RetryPolicy = {
-    maxAttempts:
-      maxAttempts === null || maxAttempts === undefined
-        ? null
-        : reader.integer("maxAttempts", { min: 1, max: 1_000_000, absent: 1 }),
-    maxAge: readDuration(reader, "maxAge", {
-      min: 1,
-      max: limits.retryMaxAgeMsMax,
-      absent: formatDuration(limits.retryMaxAgeMsDefault),
-    }),
-    minDelayMs,
-    maxDelayMs,
-  };
-  reader.later({ delays: [null], retryOn: [null], failOn: [null] });
-  reader.refuseUnknown();
-  return policy;
+  return key === "" ? null : key;
 }
 
 export function readSourceInput(name: string, body: unknown, violations: Violation[]): SourceInput {
@@ -298,29 +318,4 @@ function readOwnName(reader: ObjectReader, name: string): void {
   const given = reader.present("name");
   if (given === undefined || given === name) return;
   reader.report("name", "immutable", `is ${describe(given)} but the path says '${name}'`);
-}
-
-interface DurationRange {
-  readonly min: number;
-  readonly max: number;
-  readonly absent: string;
-}
-
-function readDuration(reader: ObjectReader, name: string, range: DurationRange): string {
-  const value = reader.present(name);
-  if (value === undefined) return range.absent;
-  const milliseconds = typeof value === "string" ? parseDuration(value) : undefined;
-  if (milliseconds === undefined) {
-    const message = `${describe(value)} is no duration; write 500ms, 10s, 5m, 1h, 7d or ISO 8601 as PT10S`;
-    reader.report(name, "invalid_duration", message);
-  } else if (milliseconds < range.min || milliseconds > range.max) {
-    reader.report(
-      name,
-      "out_of_range",
-      `must be from ${range.min} ms to ${range.max} ms, not ${describe(value)}`,
-    );
-  } else {
-    return value as string;
-  }
-  return range.absent;
 }

@@ -29,6 +29,8 @@ export class ResourceTable<Value> {
   readonly #store: ResourceStore;
   readonly #kind: ResourceKind;
   readonly #entries: Map<string, Entry<Value>> = new Map<string, Entry<Value>>();
+  /** Made for a list and kept for its next page; undefined when an id came or went. */
+  #sortedIds: readonly string[] | undefined;
 
   constructor(store: ResourceStore, kind: ResourceKind) {
     this.#store = store;
@@ -56,9 +58,11 @@ export class ResourceTable<Value> {
   /** In the order of the ids; `hasMore` says whether some are left behind the last one. */
   page(query: ListQuery): { readonly entries: readonly Entry<Value>[]; readonly hasMore: boolean } {
     const { after, limit } = query;
-    const ids = [...this.#entries.keys()].filter((id) => after === undefined || id > after).sort();
-    const entries = ids.slice(0, limit).flatMap((id) => this.#entries.get(id) ?? []);
-    return { entries, hasMore: ids.length > limit };
+    this.#sortedIds ??= [...this.#entries.keys()].sort();
+    const start = after === undefined ? 0 : countUpTo(this.#sortedIds, after);
+    const ids = this.#sortedIds.slice(start, start + limit);
+    const entries = ids.flatMap((id) => this.#entries.get(id) ?? []);
+    return { entries, hasMore: start + limit < this.#sortedIds.length };
   }
 
   async put(id: string, value: Value): Promise<Entry<Value>> {
@@ -66,12 +70,14 @@ export class ResourceTable<Value> {
     const text = JSON.stringify(value);
     const revision = await this.#store.put({ kind: this.#kind, id, value: text, expect });
     const entry = { id, revision, value };
+    if (!this.#entries.has(id)) this.#sortedIds = undefined;
     this.#entries.set(id, entry);
     return entry;
   }
 
   async delete(id: string): Promise<void> {
     await this.#store.delete(this.#kind, id);
+    this.#sortedIds = undefined;
     this.#entries.delete(id);
   }
 
@@ -80,7 +86,7 @@ export class ResourceTable<Value> {
     const { ifMatch, ifNoneMatch } = precondition;
     const what = `${this.#kind} '${id}'`;
     if (ifNoneMatch !== undefined && revision !== undefined) {
-      throw new BrokerError("precondition_failed", `${what} exists already (If-None-Match: *)`);
+      throw new BrokerError("precondition_failed", `${what} exists already`);
     }
     if (ifMatch === undefined) return;
     if (revision === undefined) {
@@ -95,14 +101,39 @@ export class ResourceTable<Value> {
   }
 }
 
-/** Lets changes through one at a time, in the order in which they came. */
+/** How many of the sorted ids are not behind `id`. */
+function countUpTo(ids: readonly string[], id: string): number {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ids[middle] ?? "") <= id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * Lets changes through one at a time, in the order in which they came. Those that concern nobody
+ * else may go side by side; what comes after them waits for all of them.
+ */
 export class ChangeQueue {
   #last: Promise<unknown> = Promise.resolve();
+  readonly #beside: Set<Promise<unknown>> = new Set<Promise<unknown>>();
 
   run<Result>(change: () => Promise<Result>): Promise<Result> {
-    const result = this.#last.then(change);
+    const result = Promise.all([this.#last, ...this.#beside]).then(change);
     // The failure belongs to the caller of this change, not to the next one.
     this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** For changes that see nothing of what others of their kind do. */
+  runBeside<Result>(change: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(change);
+    const end: Promise<unknown> = result.catch(() => undefined);
+    this.#beside.add(end);
+    void end.then(() => this.#beside.delete(end));
     return result;
   }
 }

@@ -1,11 +1,14 @@
 import type { Retention } from "../api/api.ts";
 import type { SegmentFacts } from "../engine/engine.ts";
-import type { Clock, Disposable, EpochMs } from "../kernel/clock.ts";
+import type { Clock, Disposable } from "../kernel/clock.ts";
 import type { Offset } from "../kernel/ids.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Buses, RunningBus } from "./buses.ts";
 import { parseDuration } from "./durations.ts";
+import { AgeJudge } from "./retention-age.ts";
+import type { Moment } from "./retention-age.ts";
+import { expiredByBytes } from "./retention-rules.ts";
 
 export interface RetentionOptions {
   readonly buses: Buses;
@@ -20,20 +23,17 @@ export interface RetentionOptions {
 export class RetentionKeeper {
   readonly #options: RetentionOptions;
   readonly #timer: Disposable;
-  readonly #wallAtStart: EpochMs;
-  readonly #monotonicAtStart: number;
+  readonly #start: Moment;
   #running: Promise<void> | undefined;
   #isStopped = false;
   #hasWarned = false;
-  /** When age deleted something last while the clocks disagreed, on the monotonic clock. */
-  readonly #slowDeletions: Map<string, number> = new Map<string, number>();
+  /** A bus that was deleted and made again is another one. */
+  readonly #judges: WeakMap<RunningBus, AgeJudge> = new WeakMap<RunningBus, AgeJudge>();
 
   constructor(options: RetentionOptions) {
     this.#options = options;
-    const { clock } = options;
-    this.#wallAtStart = clock.now();
-    this.#monotonicAtStart = clock.monotonic();
-    this.#timer = clock.every(limits.retentionIntervalMs, () => void this.run());
+    this.#start = momentOf(options.clock);
+    this.#timer = options.clock.every(limits.retentionIntervalMs, () => void this.run());
   }
 
   /** One round over all buses; a round that is still running is joined, not doubled. */
@@ -62,73 +62,52 @@ export class RetentionKeeper {
   }
 
   async #keep(bus: RunningBus): Promise<void> {
-    const retention = this.#options.buses.retention(bus.name);
+    const { buses, logger, clock } = this.#options;
+    const retention = buses.retention(bus.name);
     if (retention === undefined) return;
     const segments = bus.log.segments();
-    const byAge = expiredByAge(segments, retention, this.#options.clock.now());
-    const wanted = Math.max(
-      this.#areClocksWild() ? this.#slowly(bus, segments, byAge) : byAge,
-      expiredByBytes(segments, retention),
-    );
-    const before = bus.log.trimmable(wanted);
-    if (before <= bus.log.bounds().first) return;
-    await bus.delivery.prepareTrim(before);
-    await bus.log.trim(before);
-    this.#options.logger.debug({ bus: bus.name, before }, "retention deleted events");
+    const tooOld = this.#tooOldBefore(bus, segments, retention);
+    bus.unread.aged(tooOld);
+    const wanted = Math.max(tooOld, expiredByBytes(segments, retention));
+    const before = bus.log.trimmable(Math.min(wanted, bus.delayed.neededFrom));
+    const { first } = bus.log.bounds();
+    if (before <= first) return;
+    const { keepUnread } = retention;
+    const cut = await bus.delivery.prepareTrim(before, { keepUnread });
+    if (cut <= first) return;
+    await bus.log.trim(cut);
+    this.#judges.get(bus)?.deleted(clock.monotonic());
+    logger.debug({ bus: bus.name, before: cut }, "retention deleted events");
   }
 
-  /** A clock that was set, or is going wild, would otherwise delete years of events at once. */
-  #areClocksWild(): boolean {
-    const { clock, logger } = this.#options;
-    const wall = clock.now() - this.#wallAtStart;
-    const monotonic = clock.monotonic() - this.#monotonicAtStart;
-    const isWild = Math.abs(wall - monotonic) > limits.clockDisagreementMsMax;
-    if (isWild && !this.#hasWarned) {
-      this.#hasWarned = true;
-      const fields = { disagreementMs: Math.round(wall - monotonic) };
-      logger.warn(fields, "the wall clock jumped; retention by age goes on one segment a minute");
+  #tooOldBefore(bus: RunningBus, segments: readonly SegmentFacts[], retention: Retention): Offset {
+    const maxAgeMs = retention.maxAge === null ? undefined : parseDuration(retention.maxAge);
+    if (maxAgeMs === undefined) return 0;
+    const now = momentOf(this.#options.clock);
+    let judge = this.#judges.get(bus);
+    if (judge === undefined) {
+      judge = new AgeJudge(bus.opened);
+      this.#judges.set(bus, judge);
     }
-    return isWild;
+    const areClocksTrusted = this.#areClocksTrusted(now);
+    return judge.tooOldBefore(segments, { ...now, maxAgeMs, areClocksTrusted });
   }
 
-  /** At most one segment a bus and minute. */
-  #slowly(bus: RunningBus, segments: readonly SegmentFacts[], byAge: Offset): Offset {
-    const oldest = segments[0];
-    if (oldest === undefined || byAge <= oldest.first) return 0;
-    const now = this.#options.clock.monotonic();
-    const last = this.#slowDeletions.get(bus.name) ?? this.#monotonicAtStart;
-    if (now - last < limits.clockDisagreementMsMax) return 0;
-    this.#slowDeletions.set(bus.name, now);
-    return Math.min(byAge, oldest.next);
+  #areClocksTrusted(now: Moment): boolean {
+    const wallMs = now.wall - this.#start.wall;
+    const disagreementMs = wallMs - (now.monotonic - this.#start.monotonic);
+    const isTrusted = Math.abs(disagreementMs) <= limits.clockDisagreementMsMax;
+    if (!isTrusted && !this.#hasWarned) {
+      this.#hasWarned = true;
+      const fields = { disagreementMs: Math.round(disagreementMs) };
+      const message =
+        "the wall clock jumped; retention by append time goes on one segment a minute";
+      this.#options.logger.warn(fields, message);
+    }
+    return isTrusted;
   }
 }
 
-/** The offset below which every segment is older than maxAge. The active segment stays. */
-export function expiredByAge(
-  segments: readonly SegmentFacts[],
-  retention: Retention,
-  now: EpochMs,
-): Offset {
-  const maxAgeMs = retention.maxAge === null ? undefined : parseDuration(retention.maxAge);
-  let before = 0;
-  if (maxAgeMs === undefined) return before;
-  for (const segment of segments) {
-    const isOld = segment.lastTime === undefined || segment.lastTime < now - maxAgeMs;
-    if (!isOld) return before;
-    before = segment.next;
-  }
-  return before;
-}
-
-/** The offset below which segments must go so that the rest has at most maxBytes. */
-export function expiredByBytes(segments: readonly SegmentFacts[], retention: Retention): Offset {
-  if (retention.maxBytes === null) return 0;
-  let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
-  let before = 0;
-  for (const segment of segments.slice(0, -1)) {
-    if (bytes <= retention.maxBytes) return before;
-    bytes -= segment.bytes;
-    before = segment.next;
-  }
-  return before;
+function momentOf(clock: Clock): Moment {
+  return { wall: clock.now(), monotonic: clock.monotonic() };
 }

@@ -1,11 +1,11 @@
 import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from "node:crypto";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { ResourceStore } from "../engine/engine.ts";
+import { makeDirectories, syncDirectory } from "../engine/engines.ts";
 import { BrokerError, systemErrorCode } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
-import { syncDirectory } from "./sync-directory.ts";
 
 /** A secret at rest: `v1.<nonce>.<ciphertext and tag>`, base64url. */
 export type SealedSecret = string;
@@ -150,9 +150,22 @@ async function readKeyFile(file: string): Promise<Buffer | undefined> {
   }
 }
 
+async function makeKeyDirectory(directory: string): Promise<void> {
+  try {
+    await makeDirectories(directory);
+  } catch (cause) {
+    throw new BrokerError(
+      "invalid_config",
+      `the key directory ${directory} cannot be created (${systemErrorCode(cause) ?? "unknown"}); ` +
+        "choose another with --key-directory, or give the key with MILLRACE_SECRET_KEY",
+      { cause },
+    );
+  }
+}
+
 /** Durable before the first secret is sealed with it: a lost key is a lost secret. */
 async function writeKeyFile(directory: string, keyId: string, key: Buffer): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeKeyDirectory(directory);
   const file = join(directory, keyId);
   const handle = await open(`${file}.tmp`, "w", 0o600);
   try {

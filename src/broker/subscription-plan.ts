@@ -9,10 +9,12 @@ import { compileTransformer } from "../transform/compile.ts";
 import type { CompiledTransformer } from "../transform/transformer.ts";
 import { parseDuration } from "./durations.ts";
 import { throwIfAny } from "./object-reader.ts";
+import { orderingPlanOf } from "./ordering-schema.ts";
 import type { SubscriptionInput } from "./resource-schemas.ts";
 import type { Entry } from "./resource-table.ts";
-import type { SinkMaker } from "./sink-maker.ts";
+import type { SinkMaker, SinkMembers } from "./sink-maker.ts";
 import type { StoredSubscription } from "./stored-subscription.ts";
+import type { SinkSecrets } from "./subscription-secrets.ts";
 
 /** Turns what a subscription says into what delivery works with. */
 export class PlanMaker {
@@ -35,17 +37,26 @@ export class PlanMaker {
     return violations;
   }
 
-  openSink(input: SubscriptionInput): OpenSink {
-    return this.#sinks.open(input);
+  /** What is accepted although it is probably not meant, for the member `warnings`. */
+  warnings(input: FilterMembers): readonly string[] {
+    const filters = compileFiltersOf(input);
+    return filters.ok ? filters.warnings : [];
+  }
+
+  openSink(input: SinkMembers, secrets: SinkSecrets): OpenSink {
+    return this.#sinks.open(input, secrets);
   }
 
   plan(entry: Entry<StoredSubscription>, sink: OpenSink): SubscriptionPlan {
     const { config } = entry.value;
     const compiled = this.compile(entry.value);
-    return { ...planBasics(entry), ...compiled, sink, paused: config.paused };
+    const ordering = orderingPlanOf(config.ordering);
+    return { ...planBasics(entry), ...compiled, ordering, sink, paused: config.paused };
   }
 
-  compile(input: SubscriptionInput): Pick<SubscriptionPlan, "filter" | "transformer"> {
+  compile(
+    input: FilterMembers & Pick<SubscriptionInput, "transformer">,
+  ): Pick<SubscriptionPlan, "filter" | "transformer"> {
     const filters = compileFiltersOf(input);
     if (!filters.ok) throwIfAny("the filters", filters.violations);
     if (!filters.ok) throw new BrokerError("invalid_resource", "the filters do not compile");
@@ -59,13 +70,17 @@ export class PlanMaker {
  */
 export function isolatedPlan(entry: Entry<StoredSubscription>): SubscriptionPlan {
   const closed: OpenSink = {
+    batch: undefined,
+    sendBatch: (deliveries, settled) => {
+      queueMicrotask(() => settled(deliveries.map(() => ({ outcome: "aborted", latencyMs: 0 }))));
+    },
     send: (_delivery, settled) => {
       queueMicrotask(() => settled({ outcome: "aborted", latencyMs: 0 }));
     },
     preview: () => ({ method: "POST", url: entry.value.sink, headers: {}, body: "" }),
     close: () => Promise.resolve(),
   };
-  const filter = { passes: () => true, explain: () => [], types: undefined };
+  const filter = { passes: () => true, explain: () => [], anchorings: [] };
   return { ...planBasics(entry), filter, transformer: undefined, sink: closed, paused: true };
 }
 
@@ -73,37 +88,50 @@ function planBasics(
   entry: Entry<StoredSubscription>,
 ): Omit<SubscriptionPlan, "filter" | "transformer" | "sink" | "paused"> {
   const { config, startOffset } = entry.value;
-  const { maxAttempts, maxAge, minDelayMs, maxDelayMs } = config.retry;
+  const { maxAttempts, maxAge, minDelayMs, maxDelayMs, delays } = config.retry;
   return {
     id: entry.id,
     revision: entry.revision,
     startOffset,
     concurrency: config.concurrency,
+    // Absent from what an earlier version stored.
+    rateLimit: (config.rateLimit as number | undefined) ?? 0,
+    circuitKey: config.circuitKey ?? undefined,
     timeoutMs: config.timeoutMs,
     retry: {
-      maxAttempts: maxAttempts ?? undefined,
+      // After the last wait of a list comes the last attempt.
+      maxAttempts: maxAttempts ?? (delays === undefined ? undefined : delays.length + 1),
       maxAgeMs: parseDuration(maxAge) ?? 0,
       minDelayMs,
       maxDelayMs,
+      delaysMs: delays?.map((delay) => parseDuration(delay) ?? 0),
     },
     deadLetter: config.deadLetter,
   };
 }
 
 /** Whether a change leaves the sink as it is, so that its connections can stay. */
-export function hasSameSink(before: SubscriptionInput, after: SubscriptionInput): boolean {
-  return (
-    before.protocol === after.protocol &&
-    before.sink === after.sink &&
-    isDeepStrictEqual(before.protocolsettings, after.protocolsettings)
-  );
+export function hasSameSink(before: StoredSubscription, after: StoredSubscription): boolean {
+  return isDeepStrictEqual(whatMakesSink(before), whatMakesSink(after));
 }
 
-function compileFiltersOf(input: SubscriptionInput): FilterCompilation {
+/** A secret that is given again is sealed anew, so it counts as a change. */
+function whatMakesSink(stored: StoredSubscription): readonly unknown[] {
+  const { protocol, sink, protocolsettings, config, sealed } = stored;
+  const { concurrency, timeoutMs, retry } = config;
+  const { retryOn, failOn } = retry;
+  return [protocol, sink, protocolsettings, concurrency, timeoutMs, retryOn, failOn, sealed];
+}
+
+type FilterMembers = Pick<SubscriptionInput, "filters" | "source" | "types">;
+
+function compileFiltersOf(input: FilterMembers): FilterCompilation {
   return compileFilters(input.filters, { source: input.source, types: input.types });
 }
 
-function compileTransformerOf(input: SubscriptionInput): CompiledTransformer | undefined {
+function compileTransformerOf(
+  input: Pick<SubscriptionInput, "transformer">,
+): CompiledTransformer | undefined {
   if (input.transformer === undefined) return undefined;
   const compiled = compileTransformer(input.transformer);
   if (compiled.ok) return compiled.transformer;

@@ -1,4 +1,4 @@
-import type { Subscription, SubscriptionStatus } from "../api/api.ts";
+import type { BlockedDecision, Subscription, SubscriptionStatus } from "../api/api.ts";
 import type { OpenSink } from "../connector/sink.ts";
 import type { SubscriptionPlan } from "../delivery/delivery.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -11,14 +11,25 @@ import { limits } from "../kernel/limits.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import type { Buses, Page, RunningBus, Versioned } from "./buses.ts";
+import { formatDuration } from "./durations.ts";
 import { mergePatch } from "./merge-patch.ts";
-import { throwIfAny } from "./object-reader.ts";
+import { describe, ObjectReader, throwIfAny } from "./object-reader.ts";
 import type { SubscriptionInput } from "./resource-schemas.ts";
 import { readSubscriptionInput } from "./resource-schemas.ts";
 import type { ChangeQueue, Entry, ListQuery, Precondition } from "./resource-table.ts";
 import { ResourceTable } from "./resource-table.ts";
 import { resolvePosition } from "./start-position.ts";
+import type { Secrets } from "./secrets.ts";
 import type { StoredSubscription } from "./stored-subscription.ts";
+import type { SealedSecrets, SecretsInput } from "./subscription-secrets.ts";
+import {
+  noSealedSecrets,
+  objectionsToHeaders,
+  sealSecrets,
+  unsealCredential,
+  unsealSecrets,
+  withWriteOnly,
+} from "./subscription-secrets.ts";
 import type { PlanMaker } from "./subscription-plan.ts";
 import { hasSameSink, isolatedPlan } from "./subscription-plan.ts";
 
@@ -26,6 +37,7 @@ export interface SubscriptionsOptions {
   readonly engine: Engine;
   readonly buses: Buses;
   readonly plans: PlanMaker;
+  readonly secrets: Secrets;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -44,6 +56,8 @@ export class Subscriptions {
   readonly #table: ResourceTable<StoredSubscription>;
   readonly #sinks: Map<string, OpenSink> = new Map<string, OpenSink>();
   readonly #retired: Set<RetiredSink> = new Set<RetiredSink>();
+  /** On their way into the table; those that are there already and not yet read for count twice. */
+  #creating = 0;
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
@@ -85,7 +99,11 @@ export class Subscriptions {
 
   create(body: unknown): Promise<Versioned<Subscription>> {
     const input = this.#read(body);
-    return this.#options.changes.run(() => this.#create(this.#options.random.id(), input));
+    const { changes, random } = this.#options;
+    const change = (): Promise<Versioned<Subscription>> => this.#create(random.id(), input);
+    // Secrets may have to make the key first, and that is done once. All else of one that is new
+    // under a name of its own concerns nobody: many together share the commits of the store.
+    return hasSecrets(input) ? changes.run(change) : changes.runBeside(change);
   }
 
   put(
@@ -107,7 +125,8 @@ export class Subscriptions {
     return this.#options.changes.run(async () => {
       const before = this.#require(id);
       this.#table.check(id, precondition);
-      return this.#change(before, this.#read(mergePatch(present(before).value, patch)));
+      const merged = mergePatch(present(before).value, patch);
+      return this.#change(before, this.#read(withWriteOnly(merged, patch)));
     });
   }
 
@@ -116,8 +135,40 @@ export class Subscriptions {
       const before = this.#require(id);
       if (before.value.config.paused === paused) return present(before);
       const { config, ...rest } = before.value;
-      return this.#change(before, { ...rest, config: { ...config, paused } });
+      const secrets = { signing: undefined, credential: undefined };
+      return this.#change(before, { ...rest, secrets, config: { ...config, paused } });
     });
+  }
+
+  /** Reads again from another point, or passes over what lies before it, as a new generation. */
+  seek(id: string, body: unknown): Promise<SubscriptionStatus> {
+    const to = readSeekInput(body);
+    return this.#options.changes.run(async () => {
+      const { log, delivery } = this.busOf(id);
+      const position = await resolvePosition(to, log, this.#options.clock.now());
+      if (!position.ok) throw refusedGoal("invalid_position", position.message);
+      await delivery.seek(id, position.offset);
+      return this.status(id);
+    });
+  }
+
+  /** Moves the event at the head of a blocked key. */
+  async unblock(
+    id: string,
+    offset: number,
+    decision: BlockedDecision,
+  ): Promise<SubscriptionStatus> {
+    const { delivery } = this.busOf(id);
+    if (decision === "dead-letter" && !this.#require(id).value.config.deadLetter) {
+      const detail =
+        "this subscription keeps no dead letters (config.deadLetter); skip the event instead";
+      throw new BrokerError("invalid_request", detail);
+    }
+    if (!(await delivery.unblock(id, offset, decision))) {
+      const detail = `no key of subscription '${id}' is blocked by offset ${offset}; its status lists those that are`;
+      throw new BrokerError("not_blocked", detail);
+    }
+    return this.status(id);
   }
 
   delete(id: string, precondition: Precondition): Promise<Subscription> {
@@ -141,8 +192,31 @@ export class Subscriptions {
     await sink?.close();
   }
 
+  /** As `remove`, some at a time, so that they share the commits of the store. */
+  async removeAll(ids: readonly string[]): Promise<void> {
+    const step = limits.stateBatchRequestsMax;
+    for (let at = 0; at < ids.length; at += step) {
+      const removals = await Promise.allSettled(
+        ids.slice(at, at + step).map((id) => this.remove(id)),
+      );
+      const failure = removals.find((one) => one.status === "rejected");
+      if (failure !== undefined) throw failure.reason;
+    }
+  }
+
   status(id: string): SubscriptionStatus {
-    return this.busOf(id).delivery.status(id);
+    const { delivery } = this.busOf(id);
+    const { count, oldest, warnings } = delivery.letters.stock(id);
+    return {
+      ...delivery.status(id),
+      deadLetters: {
+        count,
+        countMax: limits.deadLettersMax,
+        oldest: oldest === undefined ? null : new Date(oldest).toISOString(),
+        ageMax: formatDuration(limits.deadLetterAgeMsMax),
+      },
+      warnings,
+    };
   }
 
   busOf(id: string): RunningBus {
@@ -177,12 +251,25 @@ export class Subscriptions {
   }
 
   async #create(id: string, input: SubscriptionInput): Promise<Versioned<Subscription>> {
-    if (this.#table.size >= limits.subscriptionsMax) {
+    if (this.#table.size + this.#creating >= limits.subscriptionsMax) {
       const detail = `there are ${limits.subscriptionsMax} subscriptions already (subscriptionsMax)`;
       throw new BrokerError("overloaded", detail);
     }
     const bus = this.#options.buses.running(input.bus);
     if (bus === undefined) throw noSuchBus(input.bus);
+    this.#creating += 1;
+    try {
+      return await this.#createOn(bus, id, input);
+    } finally {
+      this.#creating -= 1;
+    }
+  }
+
+  async #createOn(
+    bus: RunningBus,
+    id: string,
+    input: SubscriptionInput,
+  ): Promise<Versioned<Subscription>> {
     const now = this.#options.clock.now();
     const start = input.config.start ?? "latest";
     const position = await resolvePosition(start, bus.log, now);
@@ -193,15 +280,17 @@ export class Subscriptions {
       throw new BrokerError("invalid_resource", position.message);
     }
     const time = new Date(now).toISOString();
+    const { secrets, ...shown } = input;
     const stored: StoredSubscription = {
-      ...input,
+      ...shown,
+      ...(await this.#sealed(id, secrets)),
       config: { ...input.config, start },
       startOffset: position.offset,
-      warnings: [],
+      warnings: this.#options.plans.warnings(input),
       created: time,
       updated: time,
     };
-    const sink = this.#options.plans.openSink(stored);
+    const sink = this.#openSink(id, stored);
     try {
       const entry = await this.#table.put(id, stored);
       await bus.delivery.add(this.#options.plans.plan(entry, sink));
@@ -221,17 +310,20 @@ export class Subscriptions {
     refuseImmutable(before.value, input);
     const { id, value } = before;
     const { plans, clock, buses } = this.#options;
+    this.#refuseKeptHeader(before, input);
+    const { secrets, ...shown } = input;
     const stored: StoredSubscription = {
-      ...input,
+      ...shown,
+      ...(await this.#sealed(id, secrets, value.sealed)),
       config: { ...input.config, start: value.config.start },
       startOffset: value.startOffset,
-      warnings: [],
+      warnings: plans.warnings(input),
       created: value.created,
       updated: new Date(clock.now()).toISOString(),
     };
     const previous = this.#sinks.get(id);
     const keepsSink = previous !== undefined && hasSameSink(value, stored);
-    const sink = keepsSink ? previous : plans.openSink(stored);
+    const sink = keepsSink ? previous : this.#openSink(id, stored);
     let entry: Entry<StoredSubscription>;
     try {
       entry = await this.#table.put(id, stored);
@@ -243,6 +335,29 @@ export class Subscriptions {
     buses.require(stored.bus).delivery.update(plans.plan(entry, sink));
     if (previous !== undefined && !keepsSink) this.#retire(previous, value.config.timeoutMs);
     return present(entry);
+  }
+
+  #openSink(id: string, stored: StoredSubscription): OpenSink {
+    const { plans, secrets } = this.#options;
+    const { sealed = noSealedSecrets } = stored;
+    return plans.openSink(stored, unsealSecrets(id, sealed, secrets));
+  }
+
+  async #sealed(
+    id: string,
+    input: SecretsInput,
+    kept: SealedSecrets = noSealedSecrets,
+  ): Promise<Pick<StoredSubscription, "sealed">> {
+    const sealed = await sealSecrets(id, input, { secrets: this.#options.secrets, kept });
+    return sealed.signing.length > 0 || sealed.credential !== null ? { sealed } : {};
+  }
+
+  /** The headers are new, the credential that is kept is not in the request. */
+  #refuseKeptHeader(before: Entry<StoredSubscription>, input: SubscriptionInput): void {
+    const { sealed } = before.value;
+    if (sealed === undefined || input.secrets.credential !== undefined) return;
+    const kept = unsealCredential(before.id, sealed, this.#options.secrets);
+    throwIfAny("the subscription", objectionsToHeaders(input.protocolsettings, kept));
   }
 
   #retire(sink: OpenSink, timeoutMs: number): void {
@@ -265,7 +380,7 @@ export class Subscriptions {
   #reopen(entry: Entry<StoredSubscription>): SubscriptionPlan {
     const { plans, logger } = this.#options;
     try {
-      const sink = plans.openSink(entry.value);
+      const sink = this.#openSink(entry.id, entry.value);
       this.#sinks.set(entry.id, sink);
       return plans.plan(entry, sink);
     } catch (error) {
@@ -295,6 +410,8 @@ function present(entry: Entry<StoredSubscription>): Versioned<Subscription> {
     protocol: value.protocol,
     sink: value.sink,
     protocolsettings: value.protocolsettings,
+    hasSigningSecret: (value.sealed?.signing.length ?? 0) > 0,
+    hasSinkCredential: (value.sealed?.credential ?? null) !== null,
     config: value.config,
     startOffset: value.startOffset,
     revision,
@@ -303,6 +420,31 @@ function present(entry: Entry<StoredSubscription>): Versioned<Subscription> {
     warnings: value.warnings,
   };
   return { value: shown, revision };
+}
+
+function readSeekInput(body: unknown): string | number {
+  const violations: Violation[] = [];
+  const reader = new ObjectReader(body, "", violations);
+  const to = reader.present("to");
+  reader.refuseUnknown();
+  const [first] = violations;
+  if (first !== undefined) {
+    throw new BrokerError("invalid_request", `seek: ${first.message}`, { violations });
+  }
+  if (typeof to === "string" || typeof to === "number") return to;
+  throw refusedGoal(
+    to === undefined ? "missing" : "wrong_type",
+    `must be "latest", "earliest", an offset or an RFC 3339 time, not ${describe(to)}`,
+  );
+}
+
+function refusedGoal(code: string, message: string): BrokerError {
+  const violations = [{ path: "to", code, message }];
+  return new BrokerError("invalid_request", `seek: to: ${message}`, { violations });
+}
+
+function hasSecrets({ secrets }: SubscriptionInput): boolean {
+  return (secrets.signing ?? secrets.credential ?? undefined) !== undefined;
 }
 
 function checkId(id: string): void {
@@ -339,7 +481,7 @@ function refuseImmutable(before: StoredSubscription, input: SubscriptionInput): 
 }
 
 function noSuchBus(bus: string): BrokerError {
-  const message = `there is no bus '${bus}'; create it with PUT /v1/buses/${bus}`;
+  const message = `there is no bus '${bus}'; create it first`;
   return new BrokerError("invalid_resource", `the subscription: bus: ${message}`, {
     violations: [{ path: "bus", code: "bus_not_found", message }],
   });

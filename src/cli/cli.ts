@@ -1,7 +1,9 @@
+import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import { Command as Program, CommanderError, InvalidArgumentError, Option } from "commander";
 import { MillraceClient } from "../client/client.ts";
+import { fileFailure } from "../kernel/errors.ts";
 import type { Command, CommandContext, Flag, FlagValues } from "./command.ts";
 import { UsageError } from "./command.ts";
 import { commands } from "./commands.ts";
@@ -21,10 +23,11 @@ export interface CliOptions {
 /** Runs one command and returns the exit status. Never throws, never exits. */
 export async function runCli(options: CliOptions): Promise<number> {
   const output = options.output ?? terminalOutput;
-  const program = buildProgram(options, output);
+  const status = { exitCode: 0 };
+  const program = buildProgram(options, output, status);
   try {
     await program.parseAsync(options.argv, { from: "user" });
-    return 0;
+    return status.exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
     const { text, exitCode } = complain(thrown);
@@ -33,7 +36,12 @@ export async function runCli(options: CliOptions): Promise<number> {
   }
 }
 
-function buildProgram(options: CliOptions, output: Output): Program {
+/** What the command that ran has to say about how the process ends. */
+interface Status {
+  exitCode: number;
+}
+
+function buildProgram(options: CliOptions, output: Output, status: Status): Program {
   const program = new Program("millrace")
     .description("An event broker: CloudEvents in, durable log, filters, transformers, HTTP push.")
     .version(options.version)
@@ -47,7 +55,7 @@ function buildProgram(options: CliOptions, output: Output): Program {
   const nouns = new Map<string, Program>();
   for (const command of commands) {
     const parent = command.noun === undefined ? program : nounOf(program, nouns, command.noun);
-    addCommand(parent, command, options, output);
+    addCommand(parent, command, { options, output, status });
   }
   return program;
 }
@@ -63,22 +71,36 @@ function nounOf(program: Program, nouns: Map<string, Program>, noun: string): Pr
   return created;
 }
 
-function addCommand(parent: Program, command: Command, options: CliOptions, output: Output): void {
+interface Surroundings {
+  readonly options: CliOptions;
+  readonly output: Output;
+  readonly status: Status;
+}
+
+function addCommand(
+  parent: Program,
+  command: Command,
+  { options, output, status }: Surroundings,
+): void {
   const built = parent.command(command.verb).description(command.summary);
   for (const { argument, summary } of command.arguments ?? []) built.argument(argument, summary);
   for (const flag of command.flags ?? []) built.addOption(optionOf(flag));
-  // Commands that start a broker have no broker to talk to and print for themselves.
-  if (command.noun !== undefined) addClientFlags(built);
+  if (!command.startsBroker && !command.isOffline) addClientFlags(built);
+  if (!command.startsBroker) addOutputFlag(built);
   built.addHelpText(
     "after",
     `\nExamples:\n${command.examples.map((line) => `  ${line}`).join("\n")}`,
   );
   built.action(async (...received: unknown[]) => {
     // Commander passes the arguments in order, then the options, then the command itself.
-    const args = received.slice(0, -2).filter((value) => typeof value === "string");
+    const args = received
+      .slice(0, -2)
+      .flat()
+      .filter((value) => typeof value === "string");
     const flags = built.opts<Record<string, string | undefined>>();
     const context = contextOf(options, output, flags);
     const result = await command.run(context, args, flags as FlagValues);
+    status.exitCode = result?.exitCode ?? 0;
     if (result) output.print(render(result, (flags["output"] ?? "table") as OutputFormat));
   });
 }
@@ -86,12 +108,15 @@ function addCommand(parent: Program, command: Command, options: CliOptions, outp
 function addClientFlags(built: Program): void {
   built
     .option("--url <url>", "where the broker is (MILLRACE_URL, else http://127.0.0.1:8080)")
-    .option("--token <token>", "the broker's token (MILLRACE_TOKEN)")
-    .addOption(
-      new Option("--output <format>", "for people or for programs")
-        .choices(["table", "json"])
-        .default("table"),
-    );
+    .option("--token <token>", "the broker's token (MILLRACE_TOKEN)");
+}
+
+function addOutputFlag(built: Program): void {
+  built.addOption(
+    new Option("--output <format>", "for people or for programs")
+      .choices(["table", "json"])
+      .default("table"),
+  );
 }
 
 function optionOf(flag: Flag): Option {
@@ -129,7 +154,19 @@ function contextOf(
     serve: options.serve,
     notice: (text) => output.notice(text),
     readText,
+    write: (bytes) => output.write(bytes),
+    readBytes,
   };
+}
+
+async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
+  const stream = path === "-" ? process.stdin : createReadStream(path);
+  try {
+    yield* stream as AsyncIterable<Uint8Array>;
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new UsageError(`cannot read the file '${path}': ${reason}`, { cause: thrown });
+  }
 }
 
 async function readText(value: string): Promise<string> {
@@ -139,7 +176,7 @@ async function readText(value: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = fileFailure(thrown);
     throw new UsageError(`cannot read the file '${path}': ${reason}`, { cause: thrown });
   }
 }

@@ -7,6 +7,8 @@ export interface CommandResult {
   readonly data: unknown;
   /** Printed otherwise. */
   readonly view: View;
+  /** Exit status; 0 unless the command found what it was asked to look for. */
+  readonly exitCode?: number;
 }
 
 export type View =
@@ -27,6 +29,10 @@ export interface CommandContext {
   readText(value: string): Promise<string>;
   /** Progress and notices for people; goes to standard error. */
   notice(text: string): void;
+  /** Bytes for standard output, for commands whose result is a stream. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** The bytes of a file, or of standard input for `-`. */
+  readBytes(path: string): AsyncIterable<Uint8Array>;
 }
 
 export interface Flag {
@@ -56,6 +62,10 @@ export interface Command {
   readonly arguments?: readonly Argument[];
   readonly flags?: readonly Flag[];
   readonly examples: readonly string[];
+  /** It works on files and talks to no broker. */
+  readonly isOffline?: true;
+  /** It is a broker itself: it talks to none, and prints for itself. */
+  readonly startsBroker?: true;
   /** Returns what to print; undefined when the command has printed for itself, as `serve` does. */
   run(
     context: CommandContext,

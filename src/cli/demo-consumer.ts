@@ -1,34 +1,37 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server as NodeServer } from "node:http";
 import { systemErrorCode } from "../kernel/errors.ts";
+import { UsageError } from "./command.ts";
 
 export interface DemoConsumer {
   readonly url: string;
   close(): Promise<void>;
 }
 
+const USUAL_PORT = 8081;
+
 /** Enough for any notification; what is longer is cut, it is only shown. */
 const SHOWN_BYTES_MAX = 64 * 1024;
 
 /**
- * A consumer to look at: an HTTP server that takes whatever is pushed and shows it. When the wanted
- * port is taken it listens on any other.
+ * A consumer to look at: an HTTP server that takes whatever is pushed and says so. A port that was
+ * asked for must be free; without one it takes its usual port, or says why it takes any other.
  */
 export async function startDemoConsumer(
-  port: number,
-  show: (text: string) => void,
+  port: number | undefined,
+  say: (text: string) => void,
 ): Promise<DemoConsumer> {
   const server = createServer((request, response) => {
     readBody(request).then(
       (body) => {
         response.writeHead(204).end();
-        show(describe(request, body));
+        say(`demo consumer received ${describe(request, body)}`);
       },
       // The broker gave up on the request; it will come again, and nobody waits for an answer.
       () => response.destroy(),
     );
   });
-  const bound = await listen(server, port);
+  const bound = await (port === undefined ? listenAnywhere(server, say) : listenOn(server, port));
   return {
     url: `http://127.0.0.1:${bound}`,
     close: () =>
@@ -39,20 +42,28 @@ export async function startDemoConsumer(
   };
 }
 
-async function listen(server: NodeServer, port: number): Promise<number> {
+async function listenAnywhere(server: NodeServer, say: (text: string) => void): Promise<number> {
   try {
-    return await listenOn(server, port);
+    return await listenOn(server, USUAL_PORT);
   } catch (thrown) {
-    if (systemErrorCode(thrown) !== "EADDRINUSE") throw thrown;
-    return listenOn(server, 0);
+    if (!(thrown instanceof PortTakenError)) throw thrown;
+    const port = await listenOn(server, 0);
+    say(`port ${USUAL_PORT} is in use: the demo consumer listens on ${port} (--demo-port chooses)`);
+    return port;
   }
 }
 
+class PortTakenError extends UsageError {}
+
 function listenOn(server: NodeServer, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (cause) => {
+      const isTaken = systemErrorCode(cause) === "EADDRINUSE";
+      const message = `--demo-port ${port} is in use by another process; choose another, or 0 for any`;
+      reject(isTaken ? new PortTakenError(message, { cause }) : cause);
+    });
     server.listen(port, "127.0.0.1", () => {
-      server.off("error", reject);
+      server.removeAllListeners("error");
       const address = server.address();
       resolve(typeof address === "object" && address !== null ? address.port : port);
     });

@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import { ClientError, UnreachableError } from "../client/client.ts";
 import { BrokerError } from "../kernel/errors.ts";
+import { adviceFor } from "./advice.ts";
 import type { CommandResult, View } from "./command.ts";
 import { UsageError } from "./command.ts";
 
@@ -8,11 +9,17 @@ import { UsageError } from "./command.ts";
 export interface Output {
   print(text: string): void;
   notice(text: string): void;
+  /** Bytes as they are; resolves when whoever reads has room for more. */
+  write(bytes: Uint8Array): Promise<void>;
 }
 
 export const terminalOutput: Output = {
   print: (text) => void process.stdout.write(`${text}\n`),
   notice: (text) => void process.stderr.write(`${text}\n`),
+  write: (bytes) =>
+    new Promise((resolve, reject) => {
+      process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+    }),
 };
 
 export type OutputFormat = "table" | "json";
@@ -69,7 +76,8 @@ export function complain(thrown: unknown): Complaint {
   }
   if (thrown instanceof ClientError) {
     const { problem } = thrown;
-    return { text: complaint({ ...problem, violations: problem.errors }), exitCode: 1 };
+    const advice = adviceFor(problem.code, problem.advice);
+    return { text: complaint({ ...problem, advice, violations: problem.errors }), exitCode: 1 };
   }
   if (thrown instanceof BrokerError) {
     const { title, advice } = thrown.facts;

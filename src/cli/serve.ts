@@ -13,6 +13,8 @@ export interface ServeHooks {
     broker: Broker,
     options: { readonly host: string; readonly port: number },
   ): Promise<Server>;
+  /** Rejects when the address cannot be listened on. */
+  assertCanListen(options: { readonly host: string; readonly port: number }): Promise<void>;
   /** Resolves with the signal's name when the process is asked to stop. */
   untilAskedToStop(): Promise<string>;
   /** The line on standard output that says where the broker listens. */
@@ -29,11 +31,14 @@ export async function serve(
   whileServing: (server: Server) => Promise<() => Promise<void>> = nothingMore,
 ): Promise<void> {
   const stopping = hooks.untilAskedToStop();
+  await hooks.assertCanListen(config);
   const broker = await createBroker(config);
   try {
     const server = await hooks.startHttpServer(broker, config);
     try {
       hooks.announce(`listening on ${server.url}`);
+      const { durability, fsync } = broker.health();
+      if (durability === "os") hooks.announce(unsafeWords[fsync]);
       const close = await whileServing(server);
       await stopping;
       await close();
@@ -44,6 +49,15 @@ export async function serve(
     await broker.stop();
   }
 }
+
+/** Nobody runs unsafe without knowing. */
+const unsafeWords: Readonly<Record<BrokerConfig["fsync"], string>> = {
+  always: "",
+  interval:
+    "fsync is 'interval': a power cut can lose the events of the last second, although they were acknowledged",
+  never:
+    "fsync is 'never': a power cut can lose events that the system had not written yet, although they were acknowledged",
+};
 
 function nothingMore(): Promise<() => Promise<void>> {
   return Promise.resolve(() => Promise.resolve());

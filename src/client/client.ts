@@ -1,17 +1,66 @@
-import type { Bus, Problem, Source, Subscription, SubscriptionStatus } from "../api/api.ts";
+import type {
+  BlockedDecision,
+  Attempt,
+  Bus,
+  DeadLetter,
+  DelayedEvent,
+  EventExplanation,
+  PlaygroundRange,
+  PlaygroundResult,
+  Problem,
+  Replay,
+  Source,
+  Subscription,
+  SubscriptionStatus,
+} from "../api/api.ts";
 import {
+  attemptsPath,
   busPath,
+  deadLetterExportPath,
+  deadLetterPath,
+  deadLetterRedrivePath,
+  deadLettersPath,
+  delayedEventPath,
+  delayedPath,
   eventPath,
   eventsPath,
+  explainPath,
   headerNames,
   mediaTypes,
   pausePath,
   paths,
+  replayPath,
+  replaysPath,
   resumePath,
+  seekPath,
+  unblockPath,
   sourcePath,
   statusPath,
   subscriptionPath,
 } from "../api/routes.ts";
+import { exportBus, importBus, searchOf, streamBus } from "./bus-streams.ts";
+import type {
+  ByteSource,
+  ExportAnswer,
+  ExportOptions,
+  ImportAnswer,
+  ImportOptions,
+  StreamItem,
+  StreamOptions,
+} from "./bus-streams.ts";
+import { ClientError, UnreachableError } from "./client-errors.ts";
+import type { RequestOptions } from "./client-errors.ts";
+
+export { ClientError, UnreachableError } from "./client-errors.ts";
+export type {
+  ByteSource,
+  ExportAnswer,
+  ExportOptions,
+  ImportAnswer,
+  ImportOptions,
+  StreamItem,
+  StreamOptions,
+} from "./bus-streams.ts";
 
 /** Where the broker is and who asks. */
 export interface ClientOptions {
@@ -21,24 +70,11 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch;
 }
 
-/** The broker refused: its problem details, and the status. */
-export class ClientError extends Error {
-  override readonly name = "ClientError";
-  readonly problem: Problem;
-
-  constructor(problem: Problem) {
-    super(problem.detail);
-    this.problem = problem;
-  }
-}
-
-/** The broker could not be reached, or what answered is not a broker. */
-export class UnreachableError extends Error {
-  override readonly name = "UnreachableError";
-}
-
 export interface PublishAnswer {
+  /** Undefined while the event is delayed. */
   readonly offset: number | undefined;
+  /** The id of an event that waits for its time. */
+  readonly delayed: string | undefined;
 }
 
 export interface ReadAnswer {
@@ -50,12 +86,16 @@ export interface ReadAnswer {
   readonly gaps: string | undefined;
 }
 
-interface RequestOptions {
-  readonly method: string;
-  readonly path: string;
-  readonly contentType?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array<ArrayBuffer>;
+/** Query parameters of a list; those that are undefined are not sent. */
+export type ListSearch = Readonly<Record<string, string | number | undefined>>;
+
+export interface ReadOptions {
+  /** An offset, `earliest`, `latest` or an RFC 3339 time. */
+  readonly from: string;
+  readonly limit: number;
+  readonly waitMs?: number;
+  /** As in a subscription; all must hold. */
+  readonly filters?: readonly unknown[];
 }
 
 /**
@@ -65,6 +105,8 @@ interface RequestOptions {
 export class MillraceClient {
   readonly #options: ClientOptions;
   readonly #fetch: typeof fetch;
+
+  readonly #ask = (options: RequestOptions): Promise<Response> => this.#request(options);
 
   constructor(options: ClientOptions) {
     this.#options = { ...options, url: options.url.replace(/\/+$/, "") };
@@ -105,6 +147,11 @@ export class MillraceClient {
     return this.#json<Subscription>("POST", paths.subscriptions, body);
   }
 
+  /** Merges the members into it; null removes one. */
+  patchSubscription(id: string, patch: Readonly<Record<string, unknown>>): Promise<Subscription> {
+    return this.#json<Subscription>("PATCH", subscriptionPath(id), patch);
+  }
+
   deleteSubscription(id: string): Promise<Subscription> {
     return this.#json<Subscription>("DELETE", subscriptionPath(id));
   }
@@ -117,8 +164,87 @@ export class MillraceClient {
     return this.#json<Subscription>("POST", resumePath(id));
   }
 
+  unblockSubscription(
+    id: string,
+    offset: number,
+    decision: BlockedDecision,
+  ): Promise<SubscriptionStatus> {
+    return this.#json<SubscriptionStatus>("POST", unblockPath(id, offset, decision));
+  }
+
+  /** `to` is `earliest`, `latest`, an offset or an RFC 3339 time. */
+  seekSubscription(id: string, to: string | number): Promise<SubscriptionStatus> {
+    return this.#json<SubscriptionStatus>("POST", seekPath(id), { to });
+  }
+
   subscriptionStatus(id: string): Promise<SubscriptionStatus> {
     return this.#json<SubscriptionStatus>("GET", statusPath(id));
+  }
+
+  /** One page of the attempts log, newest first. */
+  attempts(id: string, query: ListSearch): Promise<readonly Attempt[]> {
+    return this.#json("GET", withSearch(attemptsPath(id), query));
+  }
+
+  /** What became of an event, for the subscriptions of its bus or for one of them. */
+  explain(bus: string, offset: number, query: ListSearch = {}): Promise<EventExplanation> {
+    return this.#json("GET", withSearch(explainPath(bus, offset), query));
+  }
+
+  /** One page of dead letters, oldest first. */
+  deadLetters(id: string, query: ListSearch): Promise<readonly DeadLetter[]> {
+    return this.#json("GET", withSearch(deadLettersPath(id), query));
+  }
+
+  deadLetter(id: string, letter: string): Promise<DeadLetter> {
+    return this.#json("GET", deadLetterPath(id, letter));
+  }
+
+  /** Deletes those that pass, at most `limit` of them; answers how many. */
+  async purgeDeadLetters(id: string, query: ListSearch): Promise<number> {
+    const path = withSearch(deadLettersPath(id), query);
+    return (await this.#json<{ readonly purged: number }>("DELETE", path)).purged;
+  }
+
+  /** Dead letters as JSON lines. Rejects while reading when the connection breaks off. */
+  async exportDeadLetters(id: string, query: ListSearch): Promise<AsyncIterable<Uint8Array>> {
+    const path = withSearch(deadLetterExportPath(id), query);
+    const { body } = await this.#request({ method: "GET", path });
+    return body ?? new ReadableStream<Uint8Array>();
+  }
+
+  /** `letters`, `filter` or `all`, and what else docs/reference/dead-letters.md tells. */
+  redriveDeadLetters(id: string, body: Readonly<Record<string, unknown>>): Promise<Replay> {
+    return this.#json("POST", deadLetterRedrivePath(id), body);
+  }
+
+  replays(id: string): Promise<readonly Replay[]> {
+    return this.#list<Replay>(replaysPath(id));
+  }
+
+  replay(id: string, replay: string): Promise<Replay> {
+    return this.#json("GET", replayPath(id, replay));
+  }
+
+  cancelReplay(id: string, replay: string): Promise<Replay> {
+    return this.#json("DELETE", replayPath(id, replay));
+  }
+
+  /** The request as JSON text, so that the numbers of its events stay as written. */
+  async playground(request: string): Promise<{
+    readonly results: readonly PlaygroundResult[];
+    readonly range?: PlaygroundRange;
+  }> {
+    const answer = await this.#request({
+      method: "POST",
+      path: paths.playground,
+      contentType: mediaTypes.json,
+      body: request,
+    });
+    return (await answer.json()) as {
+      readonly results: readonly PlaygroundResult[];
+      readonly range?: PlaygroundRange;
+    };
   }
 
   putSource(name: string, body: Readonly<Record<string, unknown>>): Promise<Source> {
@@ -126,23 +252,48 @@ export class MillraceClient {
   }
 
   /** Publishes one structured event, given as JSON text so that its numbers stay as written. */
-  async publish(bus: string, structuredEvent: string): Promise<PublishAnswer> {
+  async publish(
+    bus: string,
+    structuredEvent: string,
+    options: { readonly delay?: string } = {},
+  ): Promise<PublishAnswer> {
+    const { delay } = options;
     const answer = await this.#request({
       method: "POST",
       path: eventsPath(bus),
       contentType: mediaTypes.event,
       body: structuredEvent,
+      ...(delay === undefined ? {} : { headers: { [headerNames.delay]: delay } }),
     });
     const offset = answer.headers.get(headerNames.offset);
-    return { offset: offset === null ? undefined : Number(offset) };
+    return {
+      offset: offset === null ? undefined : Number(offset),
+      delayed: answer.headers.get(headerNames.delayed) ?? undefined,
+    };
+  }
+
+  /** One page of the events that wait for their time, the next one first. */
+  delayed(
+    bus: string,
+    query: { readonly limit: number; readonly after?: string },
+  ): Promise<readonly DelayedEvent[]> {
+    const search = new URLSearchParams({ ...query, limit: String(query.limit) });
+    return this.#json("GET", `${delayedPath(bus)}?${search.toString()}`);
+  }
+
+  /** Rejects with ClientError `delayed_not_found` when it has been appended already. */
+  cancelDelayed(bus: string, id: string): Promise<DelayedEvent> {
+    return this.#json("DELETE", delayedEventPath(bus, id));
   }
 
   async event(bus: string, offset: number): Promise<Record<string, unknown>> {
     return this.#json("GET", eventPath(bus, offset));
   }
 
-  async read(bus: string, query: { from: string; limit: number }): Promise<ReadAnswer> {
-    const search = new URLSearchParams({ from: query.from, limit: String(query.limit) });
+  async read(bus: string, query: ReadOptions): Promise<ReadAnswer> {
+    const search = searchOf(query);
+    search.set("limit", String(query.limit));
+    if (query.waitMs !== undefined) search.set("waitMs", String(query.waitMs));
     const answer = await this.#request({
       method: "GET",
       path: `${eventsPath(bus)}?${search.toString()}`,
@@ -154,6 +305,24 @@ export class MillraceClient {
       next: Number(answer.headers.get(headerNames.nextOffset)),
       gaps: answer.headers.get(headerNames.gap) ?? undefined,
     };
+  }
+
+  /**
+   * Follows a bus for as long as the caller iterates. When the connection breaks it connects again
+   * and goes on after the last event; what the broker refuses is thrown.
+   */
+  stream(bus: string, options: StreamOptions): AsyncGenerator<StreamItem> {
+    return streamBus(this.#ask, bus, options);
+  }
+
+  /** A bus, or a part of it, as JSON lines. */
+  exportBus(bus: string, options: ExportOptions = {}): Promise<ExportAnswer> {
+    return exportBus(this.#ask, bus, options);
+  }
+
+  /** Imports JSON lines, in several requests when they are many. */
+  importBus(bus: string, source: ByteSource, options: ImportOptions = {}): Promise<ImportAnswer> {
+    return importBus(this.#ask, { bus, source }, options);
   }
 
   /** Follows the Link headers to the end: callers want all, and lists are bounded by the broker. */
@@ -189,6 +358,8 @@ export class MillraceClient {
       headers["authorization"] = `Bearer ${this.#options.token}`;
     const init: RequestInit = { method: options.method, headers, redirect: "error" };
     if (options.body !== undefined) init.body = options.body;
+    if (options.body instanceof ReadableStream) init.duplex = "half";
+    if (options.signal !== undefined) init.signal = options.signal;
     const answer = await this.#fetchOrExplain(options.path, init);
     if (answer.ok) return answer;
     throw new ClientError(await problemOf(answer));
@@ -231,6 +402,14 @@ async function problemOf(answer: Response): Promise<Problem> {
     advice: "Check the address given with --url.",
     errors: [],
   };
+}
+
+function withSearch(path: string, query: ListSearch): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) search.set(name, String(value));
+  }
+  return search.size === 0 ? path : `${path}?${search.toString()}`;
 }
 
 function nextLink(header: string | null): string | undefined {

@@ -5,20 +5,21 @@
  * again, so an answer that changes in the meantime (rebinding) changes nothing.
  */
 import type { LookupFunction } from "node:net";
-import type { BlockList } from "node:net";
 import { isIP } from "node:net";
 
 import { quote } from "../kernel/unchecked.ts";
 import { limits } from "../kernel/limits.ts";
-import { addressKind, isListed, networkList } from "./address-rules.ts";
+import { addressKind } from "./address-rules.ts";
+import type { SinkTarget } from "./allowed-sinks.ts";
+import { AllowedSinks, bareHost } from "./allowed-sinks.ts";
 import type { NameResolver, ResolvedAddress } from "./name-resolver.ts";
 import { isLocalhost } from "./name-resolver.ts";
 
 export interface NetworkPolicy {
   /** Opens private networks; link-local and metadata addresses stay closed even then. */
   readonly allowPrivateSinks: boolean;
-  /** Private networks that are open all the same, in CIDR notation. */
-  readonly allowedNetworks?: readonly string[];
+  /** Private sinks that are open all the same: hosts, addresses and networks, see AllowedSinks. */
+  readonly allowSinks?: readonly string[];
 }
 
 /** A connection that the policy does not allow. */
@@ -43,12 +44,12 @@ const lowestFreePort = 1024;
 
 export class NetworkGuard {
   readonly #allowPrivate: boolean;
-  readonly #allowed: BlockList;
+  readonly #allowed: AllowedSinks;
   readonly #resolver: NameResolver;
 
   constructor(policy: NetworkPolicy, resolver: NameResolver) {
     this.#allowPrivate = policy.allowPrivateSinks;
-    this.#allowed = networkList(policy.allowedNetworks ?? []);
+    this.#allowed = new AllowedSinks(policy.allowSinks ?? []);
     this.#resolver = resolver;
   }
 
@@ -74,47 +75,53 @@ export class NetworkGuard {
       yield "holds a user name or password; send credentials in a header instead";
     }
     if (url.hash !== "") yield "holds a fragment (#…), which is never sent; leave it out";
-    const port = this.#objectionToPort(url);
-    if (port !== undefined) yield port;
-    const host = bareHost(url.hostname);
-    const isNamedLoopback = isLocalhost(host) && !this.isAllowed("127.0.0.1");
-    if (isNamedLoopback) yield refusal(host, "private");
-    if (isIP(host) !== 0) {
-      const objection = this.objectionToAddress(host);
-      if (objection !== undefined) yield objection;
-    }
+    const target = targetOf(url);
+    const objections = [this.#objectionToPort(target), this.#objectionToHost(target)];
+    for (const objection of objections) if (objection !== undefined) yield objection;
   }
 
-  #objectionToPort(url: URL): string | undefined {
-    const port = Number(url.port);
-    if (port === 0 && url.port === "") return undefined;
-    // Whoever allows private sinks vouches for what runs there, on whatever port.
-    if (this.#allowPrivate) return undefined;
+  /** Why no connection may be made to this target: all that is known before names are resolved. */
+  objectionToTarget(target: SinkTarget): string | undefined {
+    return this.#objectionToPort(target) ?? this.#objectionToHost(target);
+  }
+
+  #objectionToHost(target: SinkTarget): string | undefined {
+    const { host } = target;
+    if (isIP(host) !== 0) return this.objectionToAddress(host, target);
+    if (!isLocalhost(host)) return undefined;
+    const isOpen = this.#isOpen("127.0.0.1", target) && this.#isOpen("::1", target);
+    return isOpen ? undefined : refusal(host, "private");
+  }
+
+  #objectionToPort(target: SinkTarget): string | undefined {
+    // Whoever allows private sinks, or names the port, vouches for what runs there.
+    if (this.#allowPrivate || this.#allowed.namesPort(target)) return undefined;
+    const { port } = target;
     if (closedPorts.has(port)) return `port ${port} belongs to a service that is not HTTP`;
-    if (port >= lowestFreePort) return undefined;
-    if (port === 80 || port === 443) return undefined;
+    if (port >= lowestFreePort || port === 80 || port === 443) return undefined;
     return `port ${port} is closed to sinks; open are 80, 443 and 1024 to 65535`;
   }
 
-  /** Why no connection may go to this address; undefined when one may. */
-  objectionToAddress(address: string): string | undefined {
+  /** Why no connection may go to this address on the way to the target; undefined when one may. */
+  objectionToAddress(address: string, target?: SinkTarget): string | undefined {
     const kind = addressKind(address);
     if (kind === "public") return undefined;
-    if (kind === "private" && this.isAllowed(address)) return undefined;
+    if (kind === "private" && this.#isOpen(address, target)) return undefined;
     return refusal(address, kind);
   }
 
-  isAllowed(address: string): boolean {
-    return this.#allowPrivate || isListed(this.#allowed, address);
+  #isOpen(address: string, target: SinkTarget | undefined): boolean {
+    return this.#allowPrivate || this.#allowed.allows(address, target);
   }
 
-  /** All addresses of the name; rejects when there are none or when any one is not allowed. */
-  async resolve(name: string): Promise<readonly ResolvedAddress[]> {
-    const addresses = await this.#resolver.resolve(name);
+  /** All addresses of the target's host; rejects when there are none or any one is not allowed. */
+  async resolve(target: SinkTarget): Promise<readonly ResolvedAddress[]> {
+    const { host } = target;
+    const addresses = await this.#resolver.resolve(host);
     for (const { address } of addresses) {
-      const objection = this.objectionToAddress(address);
+      const objection = this.objectionToAddress(address, target);
       if (objection === undefined) continue;
-      throw new AddressRefused(`${name} resolves to ${address}: ${objection}`);
+      throw new AddressRefused(`${host} resolves to ${address}: ${objection}`);
     }
     return addresses;
   }
@@ -123,32 +130,36 @@ export class NetworkGuard {
    * For `net.connect`: the socket connects to one of the addresses this hands out, so that what was
    * checked is what is connected to, while TLS and Host go on using the name.
    */
-  readonly lookup: LookupFunction = (name, options, callback) => {
-    void this.#lookUp(name, { wantsAll: options.all === true }, callback);
-  };
+  lookupFor(target: SinkTarget): LookupFunction {
+    return (_name, options, callback) => {
+      void this.#lookUp(target, { wantsAll: options.all === true }, callback);
+    };
+  }
 
   async #lookUp(
-    name: string,
+    target: SinkTarget,
     { wantsAll }: { readonly wantsAll: boolean },
     callback: Parameters<LookupFunction>[2],
   ): Promise<void> {
-    const answer = await this.resolve(name).catch((error: unknown) => error as Error);
+    const answer = await this.resolve(target).catch((error: unknown) => error as Error);
     if (answer instanceof Error) callback(answer, "", 4);
     else if (wantsAll) callback(null, [...answer]);
     else callback(null, answer[0]?.address ?? "", answer[0]?.family ?? 4);
   }
 }
 
-/** The host of a URL as node:net takes it: without the brackets of IPv6 and the dot at the end. */
-export function bareHost(hostname: string): string {
-  if (hostname.startsWith("[")) return hostname.slice(1, -1);
-  return hostname.endsWith(".") ? hostname.slice(0, -1) : hostname;
+function targetOf({ hostname, port, protocol }: URL): SinkTarget {
+  const usual = protocol === "https:" ? 443 : 80;
+  return { host: bareHost(hostname), port: port === "" ? usual : Number(port) };
 }
 
 function refusal(host: string, kind: "private" | "forbidden" | "not-an-address"): string {
   switch (kind) {
     case "private":
-      return `${host} lies in a private network; start the broker with --allow-private-sinks to allow that`;
+      return (
+        `${host} lies in a private network; to allow that start the broker with ` +
+        `--allow-sinks ${host}, or with --allow-private-sinks`
+      );
     case "forbidden":
       return `${host} is a link-local or metadata address; no sink may point there`;
     case "not-an-address":

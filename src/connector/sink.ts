@@ -54,12 +54,33 @@ export interface SinkRequest {
   readonly body: string;
 }
 
+/** How much goes into one request of a sink that takes batches. */
+export interface BatchLimits {
+  readonly maxEvents: number;
+  /** Of the body. An event that is larger by itself goes alone. */
+  readonly maxBytes: number;
+  /** How long the first event of a batch may wait for others. */
+  readonly lingerMs: number;
+}
+
 export interface OpenSink {
+  /** Undefined unless the sink takes several events in one request. */
+  readonly batch: BatchLimits | undefined;
   /**
    * Sends one event and calls back exactly once, never before it has returned, within timeoutMs
    * (plus a little). A callback instead of a promise: this is the hot door.
    */
   send(delivery: SinkDelivery, settled: (outcome: Outcome) => void): void;
+  /**
+   * Sends several events of one subscription in one request and calls back exactly once, never
+   * before it has returned, with the outcomes in the order of the deliveries. The events beyond
+   * what fits into `batch.maxBytes` come back as `aborted`, at least one is always sent. Only for
+   * sinks with `batch`; their `send` makes a batch of one.
+   */
+  sendBatch(
+    deliveries: readonly SinkDelivery[],
+    settled: (outcomes: readonly Outcome[]) => void,
+  ): void;
   /** The request that send would make. */
   preview(delivery: SinkDelivery): SinkRequest;
   /** Aborts what is under way (settled with `aborted`) and closes all sockets. Idempotent. */

@@ -3,6 +3,9 @@ import { httpSink } from "./sinks/http.ts";
 import type { SinkKind } from "./sinks/sink-kind.ts";
 import { slackWebhookSink } from "./sinks/slack-webhook.ts";
 
+export { checkCredential, credentialHeader } from "./credential.ts";
+export type { SinkCredential } from "./credential.ts";
+export { objectionToSecret } from "./signing.ts";
 export { createSinkContext } from "./sinks/sink-kind.ts";
 export type {
   SinkConfig,
@@ -11,6 +14,9 @@ export type {
   SinkInput,
   SinkKind,
 } from "./sinks/sink-kind.ts";
+
+export { objectionsToRules } from "./status-table.ts";
+export type { StatusPattern } from "./status-table.ts";
 
 export const sinkKinds: readonly SinkKind[] = [httpSink, slackWebhookSink];
 

@@ -1,4 +1,5 @@
 import type {
+  AttemptState,
   ConsumerChanges,
   ConsumerStateStore,
   DeadLetterState,
@@ -12,7 +13,12 @@ import type { BrokerError } from "../kernel/errors.ts";
 import type { BusName, Offset, SubscriptionId } from "../kernel/ids.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Logger } from "../kernel/logger.ts";
+import type { AttemptLog } from "./attempt-log.ts";
 import type { Consumer } from "./consumer.ts";
+import { heirOf } from "./generations.ts";
+import { commitEnded } from "./key-order.ts";
+import { replayRowOf } from "./replay.ts";
+import type { Replay } from "./replay.ts";
 import { parkedRowOf, rowOf } from "./stored-rows.ts";
 
 export interface CommitterOptions {
@@ -21,8 +27,11 @@ export interface CommitterOptions {
   readonly lease: Lease;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly attemptLog: AttemptLog;
   /** The group's position at this moment. */
   readonly position: () => Offset;
+  /** The end of one of its events is durable: the next one of that key may go. */
+  readonly onReleased: (consumer: Consumer) => void;
   /** A commit succeeded; what was stalled may go on. */
   readonly onCommitted: () => void;
   /** Another holder has the bus: nothing may be attempted or stored any more. */
@@ -33,10 +42,24 @@ interface Unfinished {
   readonly consumers: readonly Consumer[];
   readonly retries: ReadonlyMap<Consumer, readonly Offset[]>;
   readonly letters: readonly DeadLetterState[];
+  readonly deletedLetters: readonly LetterName[];
   readonly deleted: readonly SubscriptionId[];
   readonly rescued: readonly RescuedRecord[];
+  readonly attempts: readonly AttemptState[];
+  readonly replays: readonly Replay[];
+  readonly deletedReplays: readonly ReplayName[];
   readonly since: number | undefined;
   readonly sequence: number;
+}
+
+interface LetterName {
+  readonly subscription: SubscriptionId;
+  readonly letter: string;
+}
+
+interface ReplayName {
+  readonly subscription: SubscriptionId;
+  readonly replay: string;
 }
 
 interface Waiter {
@@ -57,8 +80,12 @@ export class Committer {
   readonly #options: CommitterOptions;
   #consumers: Set<Consumer> = new Set();
   #letters: DeadLetterState[] = [];
+  #deletedLetters: LetterName[] = [];
   #deleted: SubscriptionId[] = [];
   #rescued: RescuedRecord[] = [];
+  #deletedReplays: ReplayName[] = [];
+  /** Letters whose deletion may not show yet in what was just read from the store. */
+  readonly #goneLetters: Set<string> = new Set();
   #positionStored: Offset | undefined;
   /** Monotonic time of the oldest result that is in no finished commit. */
   #uncommittedSince: number | undefined;
@@ -78,6 +105,8 @@ export class Committer {
 
   /** The consumer's state differs from what is stored. */
   changed(consumer: Consumer): void {
+    // Work that was under way when it was removed or sought must not write its old row again.
+    if (consumer.isClosed) return;
     if (this.#uncommittedSince === undefined) {
       this.#uncommittedSince = this.#options.clock.monotonic();
     }
@@ -88,6 +117,32 @@ export class Committer {
 
   addLetter(letter: DeadLetterState): void {
     this.#letters.push(letter);
+  }
+
+  deleteLetter({ subscription, letter }: LetterName): void {
+    this.#deletedLetters.push({ subscription, letter });
+    this.#goneLetters.add(letter);
+  }
+
+  /** Whether a letter that the store has just shown is to be deleted, or was a moment ago. */
+  isLetterDeleted({ letter }: LetterName): boolean {
+    return this.#goneLetters.has(letter);
+  }
+
+  deleteReplay(name: ReplayName): void {
+    this.#deletedReplays.push(name);
+  }
+
+  /** The event of a letter waits again. A letter that is not stored yet never will be. */
+  withdrawLetter(name: LetterName): void {
+    this.#letters = this.#letters.filter(({ letter }) => letter !== name.letter);
+    this.deleteLetter(name);
+  }
+
+  /** The next generation takes the place of one that was closed; its row replaces the old one. */
+  succeeded(old: Consumer, next: Consumer): void {
+    this.#consumers.delete(old);
+    this.changed(next);
   }
 
   /**
@@ -101,6 +156,7 @@ export class Committer {
   delete(consumer: Consumer): void {
     this.#consumers.delete(consumer);
     this.#letters = this.#letters.filter((one) => one.subscription !== consumer.plan.id);
+    this.#options.attemptLog.forget(consumer.plan.id);
     this.deleteStored(consumer.plan.id);
   }
 
@@ -174,7 +230,7 @@ export class Committer {
     const { unfinished, changes } = this.#snapshot();
     try {
       await store.commit(bus, lease.token, changes);
-      this.#succeeded(unfinished, changes);
+      this.#stored(unfinished, changes);
     } catch (error) {
       this.#failed(unfinished, toBrokerError(error));
     }
@@ -185,6 +241,7 @@ export class Committer {
     const unparked: { subscription: SubscriptionId; offset: Offset }[] = [];
     const retries = new Map<Consumer, readonly Offset[]>();
     for (const consumer of this.#consumers) {
+      consumer.lanes?.commitBegins();
       if (consumer.changedRetries.size === 0) continue;
       const offsets = [...consumer.changedRetries];
       consumer.changedRetries.clear();
@@ -199,8 +256,12 @@ export class Committer {
       consumers: [...this.#consumers],
       retries,
       letters: this.#letters,
+      deletedLetters: this.#deletedLetters,
       deleted: this.#deleted,
       rescued: this.#rescued,
+      attempts: this.#options.attemptLog.take(),
+      replays: this.#changedReplays(),
+      deletedReplays: this.#deletedReplays,
       since: this.#uncommittedSince,
       sequence: this.#sequence,
     };
@@ -210,29 +271,67 @@ export class Committer {
       parked,
       unparked,
       deadLetters: this.#letters,
-      deletedLetters: [],
+      deletedLetters: this.#deletedLetters,
       deletedSubscriptions: this.#deleted,
+      attempts: unfinished.attempts,
+      replays: unfinished.replays.map(replayRowOf),
+      deletedReplays: this.#deletedReplays,
       rescued: this.#rescued,
     };
     this.#consumers = new Set();
     this.#letters = [];
+    this.#deletedLetters = [];
     this.#deleted = [];
     this.#rescued = [];
+    this.#deletedReplays = [];
     this.#commitSince = this.#uncommittedSince;
     this.#uncommittedSince = undefined;
     return { unfinished, changes };
   }
 
-  #succeeded(unfinished: Unfinished, changes: ConsumerChanges): void {
+  #stored(unfinished: Unfinished, changes: ConsumerChanges): void {
     this.#committing = undefined;
     this.#commitSince = undefined;
     this.#failuresInRow = 0;
     this.#positionStored = changes.position;
+    this.#forgetGone(changes.deletedLetters);
+    this.#sayDropped();
     const done = this.#waiters.filter((waiter) => waiter.sequence <= unfinished.sequence);
     this.#waiters = this.#waiters.filter((waiter) => waiter.sequence > unfinished.sequence);
     for (const waiter of done) waiter.resolve();
+    for (const consumer of unfinished.consumers) {
+      if (!consumer.isClosed && commitEnded(consumer)) this.#options.onReleased(consumer);
+    }
     this.#scheduleRest();
     this.#options.onCommitted();
+  }
+
+  /** Not in this turn: an answer that was read before the commit may still be on its way. */
+  #forgetGone(letters: readonly LetterName[]): void {
+    if (letters.length === 0) return;
+    setImmediate(() => {
+      for (const { letter } of letters) this.#goneLetters.delete(letter);
+    });
+  }
+
+  #sayDropped(): void {
+    const { bus, logger, attemptLog } = this.#options;
+    const dropped = attemptLog.takeDropped();
+    if (dropped === 0) return;
+    logger.warn({ bus, dropped }, "attempts were not logged (attemptsUncommittedMax)");
+  }
+
+  #changedReplays(): Replay[] {
+    const changed: Replay[] = [];
+    for (const { replays } of this.#consumers) {
+      if (replays.size === 0) continue;
+      for (const replay of replays.values()) {
+        if (!replay.isChanged) continue;
+        replay.isChanged = false;
+        changed.push(replay);
+      }
+    }
+    return changed;
   }
 
   #failed(unfinished: Unfinished, error: BrokerError): void {
@@ -256,11 +355,20 @@ export class Committer {
       if (!consumer.isClosed) this.#consumers.add(consumer);
     }
     for (const [consumer, offsets] of unfinished.retries) {
-      for (const offset of offsets) consumer.changedRetries.add(offset);
+      // After a seek the next generation has to see to it that no old row stays behind.
+      const heir = heirOf(consumer);
+      for (const offset of offsets) heir.changedRetries.add(offset);
     }
-    this.#letters = [...unfinished.letters, ...this.#letters];
+    const deleted = new Set(this.#deletedLetters.map(({ letter }) => letter));
+    // Withdrawn while the commit that was to store it was under way.
+    const kept = unfinished.letters.filter(({ letter }) => !deleted.has(letter));
+    this.#letters = [...kept, ...this.#letters];
+    this.#deletedLetters = [...unfinished.deletedLetters, ...this.#deletedLetters];
     this.#deleted = [...unfinished.deleted, ...this.#deleted];
     this.#rescued = [...unfinished.rescued, ...this.#rescued];
+    this.#deletedReplays = [...unfinished.deletedReplays, ...this.#deletedReplays];
+    for (const replay of unfinished.replays) replay.isChanged = true;
+    this.#options.attemptLog.takeBack(unfinished.attempts);
     this.#uncommittedSince = unfinished.since ?? this.#uncommittedSince;
     this.#commitSince = undefined;
   }

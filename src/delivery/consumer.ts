@@ -1,35 +1,60 @@
-import type { Attempt } from "../api/api.ts";
+import type { Attempt, GenerationTotals } from "../api/api.ts";
 import { assert } from "../kernel/assert.ts";
 import type { EpochMs } from "../kernel/clock.ts";
 import type { Offset } from "../kernel/ids.ts";
 import { limits } from "../kernel/limits.ts";
+import { startSlowly } from "./adaptive-pace.ts";
+import { nextInMemory, nextToFetch, wakeAt } from "./choosing.ts";
+import { beginProbe, createCircuit } from "./circuit.ts";
+import type { Circuit } from "./circuit.ts";
+import { createSampling } from "./attempt-log.ts";
+import type { AttemptSampling } from "./attempt-log.ts";
 import type { BufferBudget, SubscriptionPlan } from "./contract.ts";
-import { createDelivery, hold, isCurrent, letGo } from "./entry.ts";
-import type { Delivery, LiveEvent, RetryFacts, Scheduled } from "./entry.ts";
+import { createDelivery, hold, letGo } from "./entry.ts";
+import type { Delivery, LiveEvent, RetryFacts } from "./entry.ts";
+import { KeyLanes } from "./key-lanes.ts";
+import {
+  dropWaiting,
+  learn,
+  leaveLane,
+  matchedInOrder,
+  mayGo,
+  parkedInOrder,
+  promote,
+  unblockRow,
+} from "./key-order.ts";
+import { keyNone, keyUnknown } from "./ordering.ts";
+import { RecentEndings } from "./recent-endings.ts";
 import { ExpiredRanges } from "./expired-ranges.ts";
-import { Fifo } from "./fifo.ts";
-import { createPace, inFlightMax, isFailing } from "./pace.ts";
+import { Linger } from "./batching.ts";
+import { createPace } from "./pace.ts";
 import type { Pace } from "./pace.ts";
+import { ProbeTurns } from "./probe-turns.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { replaySettled } from "./replay.ts";
+import type { Replay } from "./replay.ts";
 import { nextState } from "./states.ts";
 import type { DeliveryState, Step } from "./states.ts";
 import { Stillness } from "./stillness.ts";
-import { TimeHeap } from "./time-heap.ts";
+import { takeBackRow } from "./take-back.ts";
+import { WaitingLines } from "./waiting-lines.ts";
 
 export interface ConsumerOptions {
   readonly plan: SubscriptionPlan;
   readonly generation: number;
   readonly start: Offset;
   readonly budget: BufferBudget;
+  readonly previous?: readonly GenerationTotals[];
 }
 
 /**
- * All that is known of one subscription's deliveries. No I/O, no clock, no chance: every method is
+ * All that is known of one generation of a subscription's deliveries. No I/O, no clock, no chance: every method is
  * a function of this state and its arguments, so that tests drive it through any history.
  *
  * Each offset from `start` on is in exactly one place: unread (at or above the read position),
  * `open` (passed the filter, never failed), `retries` (failed at least once, parked or on its next
- * attempt), or settled, which leaves only a count (P2). `queue`, `returned`, `references`,
- * `schedule` and `early` say in which order the open ones and the retries go; they hold no truth.
+ * attempt), or settled, which leaves only a count (P2). `lines` say in which order the open ones and
+ * the retries go; choosing.ts which of them is next, key-order.ts what `ordering` adds.
  */
 export class Consumer {
   plan: SubscriptionPlan;
@@ -54,17 +79,23 @@ export class Consumer {
   readonly open: Map<Offset, Delivery> = new Map();
   readonly retries: Map<Offset, Delivery> = new Map();
 
-  /** In memory, never tried. */
-  readonly queue: Fifo<Delivery> = new Fifo();
-  /** In memory again: read by offset, or put back after an attempt that did not count. */
-  readonly returned: Fifo<Delivery> = new Fifo();
-  /** Never tried, by offset only. */
-  readonly references: Fifo<Delivery> = new Fifo();
-  readonly schedule: TimeHeap<Scheduled> = new TimeHeap();
-  /** Retries that may come before their time because the consumer is back. */
-  readonly early: Fifo<Scheduled> = new Fifo();
+  /** Which of those goes when. */
+  readonly lines: WaitingLines = new WaitingLines();
 
   readonly pace: Pace = createPace();
+  readonly rate: RateLimit = new RateLimit();
+  /** Its own, or the one that several share. */
+  circuit: Circuit = createCircuit();
+  /** What was given up lately, and what a circuit that opened has taken back. */
+  readonly endings: RecentEndings = new RecentEndings();
+  readonly probes: ProbeTurns = new ProbeTurns();
+  /** Who of each key may go; undefined = in no order. */
+  lanes: KeyLanes | undefined;
+  /** Attempts of earlier generations that are under way: with `ordering` this one waits for them. */
+  oldAttempts = 0;
+  /** Requests under way, where one carries several events. */
+  requests = 0;
+  readonly linger: Linger = new Linger();
   readonly stillness: Stillness = new Stillness();
   bufferedBytes = 0;
   /** How many deliveries are being read by offset. */
@@ -72,11 +103,18 @@ export class Consumer {
   /** The sink answered 410; set until an update says otherwise. */
   isGone = false;
   isClosed = false;
+  /** The generation after this one; set when a seek has closed it. */
+  successor: Consumer | undefined;
+  /** Totals of the generations before this one, the latest first. */
+  previous: readonly GenerationTotals[];
   /** Lets retries and new events take turns. */
-  #retryHadTurn = false;
+  retryHadTurn = false;
 
   readonly expiredRanges: ExpiredRanges = new ExpiredRanges();
   lastErrors: readonly Attempt[] = [];
+  readonly sampling: AttemptSampling = createSampling();
+  /** The replays of its dead letters, the oldest first; shared with later generations. */
+  readonly replays: Map<string, Replay> = new Map();
   /** Offsets whose parked row may differ from what is stored. */
   readonly changedRetries: Set<Offset> = new Set();
 
@@ -85,6 +123,10 @@ export class Consumer {
     this.generation = options.generation;
     this.start = options.start;
     this.budget = options.budget;
+    this.previous = options.previous ?? [];
+    const { ordering } = options.plan;
+    this.lanes = ordering === undefined ? undefined : new KeyLanes(ordering.by);
+    this.endings.mayReturn = (delivery) => this.lanes?.mayReturn(delivery) ?? true;
   }
 
   // -- Reading ---------------------------------------------------------------------------------
@@ -94,23 +136,40 @@ export class Consumer {
   }
 
   /**
-   * It neither reads nor keeps events in memory: there is nobody to send them to. While failing it
-   * reads on only for want of an event to probe with.
+   * It neither reads nor keeps events in memory: there is nobody to send them to. With an open
+   * circuit it reads on only for want of an event to probe with that was never tried.
    */
   isDormant(): boolean {
     if (this.isClosed || this.isPaused || this.isFullOfRetries) return true;
-    return isFailing(this.pace) && this.open.size > 0;
+    // What is read now might have to wait for something whose key is not known yet.
+    if (this.lanes?.isLearning === true) return true;
+    // In search of a key that has not failed it does not read the whole log.
+    const hasManyHeld = this.lanes !== undefined && this.retries.size >= limits.bufferedEventsMax;
+    return this.isCut && (this.probes.hasFresh || hasManyHeld);
+  }
+
+  /** The circuit is not closed: probes only. */
+  get isCut(): boolean {
+    return this.circuit.state !== "closed";
   }
 
   get isFullOfRetries(): boolean {
-    return this.retries.size >= limits.parkedMax;
+    // With ordering all that waits may have to be parked at once, behind those before it.
+    const mayPark = this.lanes === undefined ? 0 : this.open.size;
+    return this.retries.size + mayPark >= limits.parkedMax;
+  }
+
+  /** How many events it keeps in memory, or has in line for that. */
+  get bufferedEvents(): number {
+    return this.lanes === undefined ? this.lines.queue.size : this.open.size;
   }
 
   /** Whether one more event may be kept in memory. One always may, or nothing would ever move. */
   hasRoomFor(bytes: number): boolean {
-    const held = this.queue.size + this.returned.size + this.fetching + this.counts.inFlight;
-    if (held === 0) return true;
-    if (this.queue.size >= limits.bufferedEventsMax) return false;
+    const { bufferedEvents } = this;
+    if (bufferedEvents + this.lines.returned.size + this.fetching + this.counts.inFlight === 0)
+      return true;
+    if (bufferedEvents >= limits.bufferedEventsMax) return false;
     if (this.bufferedBytes + bytes > limits.bufferedBytesMax) return false;
     if (this.budget.bytes + bytes <= this.budget.bytesMax) return true;
     // Those who hang must not take the whole budget: everybody has a small share for himself.
@@ -123,24 +182,31 @@ export class Consumer {
     delivery.matchedRevision = this.plan.revision;
     this.#addOpen(delivery);
     this.#hold(delivery, live);
-    this.queue.push(delivery);
+    if (this.lanes === undefined) this.lines.queue.push(delivery);
+    else matchedInOrder(this, this.lanes, delivery);
   }
 
   /** It passed before the last stop and is not settled: it waits by offset. */
   loadedUnsettled(offset: Offset): void {
     const delivery = createDelivery(offset, undefined);
     this.#addOpen(delivery);
-    this.references.push(delivery);
+    if (this.lanes === undefined) this.lines.refer(delivery);
+    else this.lanes.addUnknown(delivery);
   }
 
-  loadedRetry(offset: Offset, retry: RetryFacts): void {
+  /** `key` as found by the present ordering; keyUnknown where it was another one. */
+  loadedRetry(offset: Offset, retry: RetryFacts, key: number = keyUnknown): void {
     assert(!this.open.has(offset), "an offset is unsettled or parked, not both");
     const delivery = createDelivery(offset, undefined);
     delivery.state = "parked";
     delivery.retry = retry;
     this.counts.parked += 1;
     this.retries.set(offset, delivery);
-    this.#schedule(delivery);
+    this.probes.noted(offset);
+    if (this.lanes === undefined) this.lines.scheduleRetry(delivery, this.retries.size);
+    else if (key === keyUnknown) this.lanes.addUnknown(delivery);
+    else promote(this, this.lanes.add(delivery, key));
+    if (retry.blocked !== undefined) this.lanes?.blocked.add(delivery);
   }
 
   /** Nobody will ever read these: retention or damage took them before the filter saw them. */
@@ -155,142 +221,167 @@ export class Consumer {
     this.expiredRanges.add({ from, to: range.to, reason: range.reason });
   }
 
-  // -- Choosing what is next ---------------------------------------------------------------------
+  // -- Choosing what is next, see choosing.ts ------------------------------------------------------
 
   /** The next delivery that is in memory and may be attempted now; the caller attempts it. */
-  nextInMemory(now: EpochMs): Delivery | undefined {
-    if (this.isClosed || this.isPaused) return undefined;
-    if (this.counts.inFlight >= inFlightMax(this.pace, this.plan.concurrency, now))
-      return undefined;
-    const mayBegin = this.queue.size > 0 && this.#mayBegin(now);
-    const queueHasTurn = this.#retryHadTurn || this.returned.size === 0;
-    this.#retryHadTurn = !queueHasTurn;
-    if (mayBegin && queueHasTurn) return this.queue.shift();
-    return this.returned.shift();
+  nextInMemory(now: EpochMs, request: "new" | "open" = "new"): Delivery | undefined {
+    return nextInMemory(this, now, request);
   }
 
   /** The next delivery to be read by offset; taken until fetched or unfetched. */
   nextToFetch(now: EpochMs): Delivery | undefined {
-    if (this.isClosed || this.isPaused) return undefined;
-    const max = inFlightMax(this.pace, this.plan.concurrency, now);
-    if (this.#busy >= max) return undefined;
-    const delivery = this.#nextRetry(now) ?? this.#nextReference(now);
-    if (delivery === undefined) return undefined;
-    this.#take(delivery);
-    this.fetching += 1;
+    const delivery = nextToFetch(this, now);
+    if (delivery !== undefined) this.fetching += 1;
     return delivery;
+  }
+
+  /** When something will be due, if nothing else happens before; undefined = nothing waits. */
+  wakeAt(now: EpochMs): EpochMs | undefined {
+    return wakeAt(this, now);
   }
 
   fetched(delivery: Delivery, live: LiveEvent): void {
     assert(this.fetching > 0 && delivery.isTaken, "only what was asked for is fetched");
     this.fetching -= 1;
+    if (this.lanes?.isUnknown(delivery) === true) {
+      learn(this, delivery, live);
+      return;
+    }
     this.#hold(delivery, live);
-    this.returned.push(delivery);
+    this.lines.returned.push(delivery);
   }
 
   /** It was not read after all: back to where it came from. */
   unfetched(delivery: Delivery): void {
     assert(this.fetching > 0 && delivery.isTaken, "only what was asked for is given back");
     this.fetching -= 1;
-    this.#release(delivery);
+    this.release(delivery);
   }
 
   /** Its record is gone from the log and was never rescued. */
   fetchLost(delivery: Delivery, reason: string): void {
     this.fetching -= 1;
     this.expiredRanges.add({ from: delivery.offset, to: delivery.offset, reason });
-    this.#settle(delivery, "expire");
+    this.settle(delivery, "expire");
   }
 
-  /** When something will be due, if nothing else happens before; undefined = nothing waits. */
-  wakeAt(now: EpochMs): EpochMs | undefined {
-    if (this.isClosed || this.isPaused) return undefined;
-    const blockedUntil = Math.max(this.pace.heldUntil, this.pace.restUntil);
-    if (now < blockedUntil) return blockedUntil;
-    // What is due already waits for a place, not for a time.
-    const due = this.#earliestRetry()?.at ?? 0;
-    const probe = isFailing(this.pace) && this.open.size > 0 ? this.pace.nextProbeAt : 0;
-    if (due <= now) return probe > now ? probe : undefined;
-    return probe > now ? Math.min(due, probe) : due;
+  /** Requests under way: what concurrency counts. */
+  get underWay(): number {
+    return this.plan.sink.batch === undefined ? this.counts.inFlight : this.requests;
   }
 
   // -- What becomes of a delivery ----------------------------------------------------------------
 
-  begin(delivery: Delivery): void {
+  begin(delivery: Delivery, now: EpochMs): void {
     assert(delivery.live !== undefined, "an attempt needs the event");
     delivery.isTaken = true;
-    this.#move(delivery, "attempt");
+    this.move(delivery, "attempt");
+    this.lanes?.noteAttempt(delivery);
+    this.probes.tried(delivery.offset);
+    if (this.isCut) delivery.probe = beginProbe(this.circuit);
+    this.rate.take(now);
   }
 
   succeed(delivery: Delivery): void {
-    this.#settle(delivery, "succeed");
+    this.lanes?.noteSuccess();
+    this.settle(delivery, "succeed");
   }
 
-  bury(delivery: Delivery): void {
-    this.#settle(delivery, this.plan.deadLetter ? "bury" : "discard");
+  /** `letter` names its dead letter; undefined where none are kept. */
+  bury(delivery: Delivery, letter: string | undefined): void {
+    this.endings.ended({ delivery, letter, row: this.circuit.row });
+    this.lanes?.noteLetter(delivery);
+    this.settle(delivery, letter === undefined ? "discard" : "bury");
+  }
+
+  /** One of this generation's dead letters is no more. */
+  letterGone(as: "delivered" | "discarded"): void {
+    assert(this.counts.dead > 0, "a letter was counted when it was made");
+    this.counts.dead -= 1;
+    this.counts[as] += 1;
+  }
+
+  /** One of this generation's dead letters is redriven: its event waits for a retry again. */
+  redrive(offset: Offset, retry: RetryFacts): void {
+    assert(this.counts.dead > 0, "a letter was counted when it was made");
+    assert(!this.retries.has(offset), "an offset is dead or parked, not both");
+    this.counts.dead -= 1;
+    this.loadedRetry(offset, retry);
+    this.changedRetries.add(offset);
   }
 
   filterOut(delivery: Delivery): void {
-    this.#settle(delivery, "filterOut");
+    this.settle(delivery, "filterOut");
   }
 
   /** A counted attempt failed: it waits for its next one, by offset only. */
   park(delivery: Delivery, retry: RetryFacts): void {
-    this.#move(delivery, "park");
+    this.move(delivery, "park");
     this.open.delete(delivery.offset);
     this.retries.set(delivery.offset, delivery);
     delivery.retry = retry;
+    delivery.probe = 0;
     this.changedRetries.add(delivery.offset);
-    this.#drop(delivery);
+    this.drop(delivery);
     delivery.isTaken = false;
-    this.#schedule(delivery);
+    if (this.lanes === undefined) this.lines.scheduleRetry(delivery, this.retries.size);
+    else parkedInOrder(this, this.lanes, delivery);
   }
 
   /** The attempt did not count: as if it had not been made. */
   putBack(delivery: Delivery): void {
-    this.#move(delivery, delivery.retry === undefined ? "putBack" : "park");
-    if (delivery.retry === undefined && delivery.live !== undefined) this.returned.push(delivery);
-    else this.#release(delivery);
+    this.move(delivery, delivery.retry === undefined ? "putBack" : "park");
+    delivery.probe = 0;
+    const mayStay = delivery.retry === undefined && delivery.live !== undefined && !this.isCut;
+    if (mayStay && mayGo(this, delivery)) this.lines.returned.push(delivery);
+    else this.release(delivery);
   }
 
   // -- Changes of the whole ----------------------------------------------------------------------
 
   /** Gives the memory back: what waits is read again by offset when somebody is there again. */
   releaseBuffers(): void {
-    const released = [...this.returned.drain(), ...this.queue.drain()];
+    const released = [...this.lines.returned.drain(), ...this.lines.queue.drain()];
+    if (this.lanes !== undefined) dropWaiting(this);
     if (released.length === 0) return;
-    const references = this.references.drain();
-    for (const delivery of released) {
-      this.#drop(delivery);
-      delivery.isTaken = false;
-      if (delivery.retry === undefined) references.push(delivery);
-      else this.#schedule(delivery);
-    }
-    references.sort((left, right) => left.offset - right.offset);
-    for (const delivery of references) this.references.push(delivery);
+    for (const delivery of released) this.release(delivery);
+    this.lines.sortReferences();
   }
 
-  /** The consumer is back: what failed only because it was away need not wait its full time. */
-  hurryConnectionRetries(): void {
-    this.early.clear();
-    const waiting = [...this.retries.values()].filter(
-      (delivery) => delivery.retry?.cause === "connection" && !delivery.isTaken,
-    );
-    waiting.sort((left, right) => left.offset - right.offset);
-    for (const delivery of waiting) {
-      this.early.push({ at: 0, ticket: delivery.ticket, delivery });
-    }
+  /**
+   * The circuit opened: maxAge stands still, and what was given up since the last success waits
+   * again. Answers the dead letters that are to be deleted in the same commit.
+   */
+  circuitOpened(now: EpochMs): readonly string[] {
+    this.stillness.advance(now, this.#stillUntil({ isCut: false }));
+    this.stillness.advance(now, this.#stillUntil({ isCut: this.isCut }));
+    this.lines.early.clear();
+    const back = takeBackRow(this);
+    unblockRow(this);
+    return back.flatMap(({ letter }) => (letter === undefined ? [] : [letter]));
+  }
+
+  /** The circuit closed: sending begins with one request. */
+  circuitClosed(now: EpochMs): void {
+    this.stillness.advance(now, this.#stillUntil({ isCut: true }));
+    this.stillness.advance(now, this.#stillUntil({ isCut: this.isCut }));
+    startSlowly(this.pace.adaptive);
+    this.lines.sortReferences();
+    this.lines.hurry(this.retries.values(), (delivery) => mayGo(this, delivery));
   }
 
   /** Ends it: nothing is settled, nothing is kept in memory. */
   close(): void {
     this.isClosed = true;
-    for (const delivery of this.open.values()) this.#drop(delivery);
-    for (const delivery of this.retries.values()) this.#drop(delivery);
-    this.queue.clear();
-    this.returned.clear();
-    this.references.clear();
-    this.early.clear();
+    for (const deliveries of [this.open, this.retries]) {
+      for (const delivery of deliveries.values()) {
+        const { live } = delivery;
+        this.drop(delivery);
+        // What is on its way is still to be logged under its event's id.
+        if (delivery.state === "inFlight") delivery.live = live;
+      }
+    }
+    this.lines.clear();
   }
 
   // -- Numbers -----------------------------------------------------------------------------------
@@ -309,7 +400,7 @@ export class Consumer {
   }
 
   /**
-   * A clock that runs only while maxAge stands still: paused or held. What it shows at the first
+   * A clock that runs only while maxAge stands still: paused, held or with an open circuit. What it shows at the first
    * attempt is kept with the delivery; the difference to now is time that does not count.
    */
   stillMs(now: EpochMs): number {
@@ -324,8 +415,8 @@ export class Consumer {
     this.stillness.advance(now, this.#stillUntil());
   }
 
-  #stillUntil(): EpochMs {
-    return this.isPaused ? Number.POSITIVE_INFINITY : this.pace.heldUntil;
+  #stillUntil({ isCut }: { readonly isCut: boolean } = this): EpochMs {
+    return this.isPaused || isCut ? Number.POSITIVE_INFINITY : this.pace.heldUntil;
   }
 
   // -- Inside ------------------------------------------------------------------------------------
@@ -334,9 +425,10 @@ export class Consumer {
     assert(!this.open.has(delivery.offset), "an offset is read once");
     this.open.set(delivery.offset, delivery);
     this.counts.waiting += 1;
+    this.probes.noted(delivery.offset);
   }
 
-  #move(delivery: Delivery, step: Step): void {
+  move(delivery: Delivery, step: Step): void {
     const next = nextState(delivery.state, step);
     this.counts[delivery.state] -= 1;
     this.counts[next] += 1;
@@ -344,82 +436,47 @@ export class Consumer {
     delivery.state = next;
   }
 
-  #settle(delivery: Delivery, step: Step): void {
-    this.#move(delivery, step);
+  settle(delivery: Delivery, step: Step): void {
+    this.move(delivery, step);
+    const replay = this.#replayOf(delivery);
+    if (replay !== undefined) replaySettled(replay, step);
     if (delivery.retry === undefined) {
       this.open.delete(delivery.offset);
     } else {
       this.retries.delete(delivery.offset);
       this.changedRetries.add(delivery.offset);
     }
-    this.#drop(delivery);
+    this.endings.settled(delivery.offset);
+    this.drop(delivery);
+    const { lanes } = this;
+    if (lanes === undefined) return;
+    const wasSent = step === "succeed" || step === "filterOut" || step === "expire";
+    if (wasSent || delivery.key <= keyNone) leaveLane(this, lanes, delivery);
+    else lanes.leaveWhenStored(delivery);
   }
 
-  /** Whether an event that was never tried may be attempted. */
-  #mayBegin(now: EpochMs): boolean {
-    // Each new attempt may end up parked, so the places are counted before it begins.
-    if (this.retries.size + this.counts.inFlight >= limits.parkedMax) return false;
-    if (!isFailing(this.pace)) return true;
-    return now >= this.pace.nextProbeAt && this.#busy === 0;
+  /** The replay that has redriven it, if any. */
+  #replayOf({ retry }: Delivery): Replay | undefined {
+    return retry?.replay === undefined ? undefined : this.replays.get(retry.replay);
   }
 
-  get #busy(): number {
-    return this.counts.inFlight + this.fetching + this.returned.size;
-  }
-
-  #earliestRetry(): Scheduled | undefined {
-    let top = this.schedule.peek();
-    while (top !== undefined && !isCurrent(top)) {
-      this.schedule.pop();
-      top = this.schedule.peek();
-    }
-    return top;
-  }
-
-  #nextRetry(now: EpochMs): Delivery | undefined {
-    const due = this.#earliestRetry();
-    if (due !== undefined && due.at <= now) {
-      this.schedule.pop();
-      return due.delivery;
-    }
-    if (isFailing(this.pace)) return undefined;
-    for (let entry = this.early.shift(); entry !== undefined; entry = this.early.shift()) {
-      if (isCurrent(entry)) return entry.delivery;
-    }
-    return undefined;
-  }
-
-  #nextReference(now: EpochMs): Delivery | undefined {
-    return this.references.size > 0 && this.#mayBegin(now) ? this.references.shift() : undefined;
-  }
-
-  #take(delivery: Delivery): void {
-    delivery.isTaken = true;
-    delivery.ticket += 1;
-  }
-
-  #schedule(delivery: Delivery): void {
-    assert(delivery.retry !== undefined, "only what failed before is scheduled");
-    delivery.ticket += 1;
-    this.schedule.push({ at: delivery.retry.dueAt, ticket: delivery.ticket, delivery });
-    // Void entries usually surface soon; a bound keeps those with far due times from piling up.
-    if (this.schedule.size > 2 * this.retries.size + 64) this.schedule.retain(isCurrent);
-  }
-
-  #release(delivery: Delivery): void {
-    this.#drop(delivery);
+  release(delivery: Delivery): void {
+    this.drop(delivery);
+    delivery.probe = 0;
     delivery.isTaken = false;
-    if (delivery.retry === undefined) this.references.push(delivery);
-    else this.#schedule(delivery);
+    if (this.lanes !== undefined) promote(this, this.lanes.landed(delivery));
+    else if (delivery.retry === undefined) this.lines.refer(delivery);
+    else this.lines.scheduleRetry(delivery, this.retries.size);
   }
 
   #hold(delivery: Delivery, live: LiveEvent): void {
     delivery.live = live;
+    delivery.appendedAt = live.time;
     this.bufferedBytes += live.bytes;
     hold(live, this.budget);
   }
 
-  #drop(delivery: Delivery): void {
+  drop(delivery: Delivery): void {
     const { live } = delivery;
     if (live === undefined) return;
     delivery.live = undefined;

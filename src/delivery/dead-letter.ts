@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import type { Attempt } from "../api/api.ts";
 import type { OpenSink, SinkDelivery, SinkRequest } from "../connector/sink.ts";
 import type { DeadLetterState } from "../engine/engine.ts";
+import type { CloudEvent } from "../event/event.ts";
 import type { EpochMs } from "../kernel/clock.ts";
 import type { Offset, SubscriptionId } from "../kernel/ids.ts";
 import { limits } from "../kernel/limits.ts";
@@ -16,6 +17,7 @@ export interface LetterFacts {
   readonly time: EpochMs;
   readonly reason: EndReason;
   readonly revision: number;
+  readonly event: Pick<CloudEvent, "type" | "source"> | undefined;
   readonly attempts: readonly Attempt[];
   readonly request: SinkRequest | null;
 }
@@ -33,6 +35,8 @@ export function createLetter(facts: LetterFacts): DeadLetterState {
     generation: facts.generation,
     time: facts.time,
     reason: facts.reason,
+    eventType: facts.event?.type,
+    eventSource: facts.event?.source,
     details: JSON.stringify(details),
   };
 }

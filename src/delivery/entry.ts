@@ -3,6 +3,7 @@ import type { EventView } from "../event/event-view.ts";
 import type { EpochMs } from "../kernel/clock.ts";
 import type { Offset } from "../kernel/ids.ts";
 import type { BufferBudget } from "./contract.ts";
+import { keyUnknown } from "./ordering.ts";
 import type { DeliveryState } from "./states.ts";
 
 /** An event in memory, shared by all deliveries that hold it. */
@@ -17,7 +18,7 @@ export interface LiveEvent {
 
 /**
  * What failed, seen from the consumer: `connection` is the endpoint's fault whatever the event
- * (it also slows sending down, see pace.ts), `answer` may be this event's alone.
+ * (see circuit.ts), `answer` may be this event's alone.
  */
 export type FailureCause = "connection" | "answer";
 
@@ -35,6 +36,25 @@ export interface RetryFacts {
   cause: FailureCause;
   /** The first and the latest attempts; bounded. */
   history: readonly Attempt[];
+  /** The circuit's row of failures that the latest attempts belong to, and how many they are. */
+  readonly row: number;
+  readonly attemptsOfRow: number;
+  /** The replay that has redriven its dead letter, if any. */
+  readonly replay?: string | undefined;
+  /** Its retries are over and its key waits for an operator. */
+  readonly blocked?: BlockedFacts | undefined;
+}
+
+/** Why the first event of a key is not attempted any more, see `ordering.onFailure: "block"`. */
+export interface BlockedFacts {
+  /** Why its retries ended; as of a dead letter. */
+  readonly reason: string;
+  /** The key for people; cut if it is long. */
+  readonly key: string;
+  readonly since: EpochMs;
+  /** For the dead letter that an operator may make of it. */
+  readonly eventType: string;
+  readonly eventSource: string;
 }
 
 /**
@@ -50,8 +70,18 @@ export interface Delivery {
   matchedRevision: number;
   /** Being read, read, or in flight: not to be chosen a second time. */
   isTaken: boolean;
+  /** By offset in the list of references; a probe may have taken it all the same. */
+  isReferenced: boolean;
+  /** The number of the probe it went out as; 0 = it is none. What a probe comes to is not counted. */
+  probe: number;
   /** Grows when it is scheduled anew or taken; older entries in heaps and lists are void. */
   ticket: number;
+  /** Of ordered subscriptions: its key as a number, see ordering.ts; keyUnknown elsewhere. */
+  key: number;
+  /** Of ordered subscriptions: the next one of its key. */
+  behind: Delivery | undefined;
+  /** Known once it was in memory. */
+  appendedAt: EpochMs | undefined;
 }
 
 /** An entry of the retry schedule or the early list; void once the delivery's ticket moved on. */
@@ -73,7 +103,12 @@ export function createDelivery(offset: Offset, live: LiveEvent | undefined): Del
     retry: undefined,
     matchedRevision: -1,
     isTaken: false,
+    isReferenced: false,
+    probe: 0,
     ticket: 0,
+    key: keyUnknown,
+    behind: undefined,
+    appendedAt: live?.time,
   };
 }
 

@@ -21,6 +21,15 @@ export class Fifo<Item> {
     return item;
   }
 
+  /** Adds up what its items measure, no further than needed to reach `max`. */
+  sumTo(max: number, measure: (item: Item) => number): number {
+    let sum = 0;
+    for (let index = this.#head; index < this.#items.length && sum < max; index += 1) {
+      sum += measure(this.#items[index] as Item);
+    }
+    return sum;
+  }
+
   /** Takes everything out, in order. */
   drain(): Item[] {
     const items = this.#items.slice(this.#head) as Item[];

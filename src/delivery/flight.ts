@@ -15,6 +15,8 @@ export interface FlightFacts {
   readonly startedAt: EpochMs;
   /** The wall clock then, for people. */
   readonly time: EpochMs;
+  /** Of several events in one request all but one: the request has been judged by that one. */
+  readonly isEcho?: boolean;
 }
 
 /**

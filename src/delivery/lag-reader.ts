@@ -1,4 +1,5 @@
 import type { Gap, RecordBatch } from "../engine/engine.ts";
+import { mayPass } from "../filter/filter-index.ts";
 import type { Clock, Disposable } from "../kernel/clock.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Logger } from "../kernel/logger.ts";
@@ -6,7 +7,7 @@ import type { Consumer } from "./consumer.ts";
 import { Fifo } from "./fifo.ts";
 import type { LiveGroup } from "./live-group.ts";
 import { passesFilter } from "./passes-filter.ts";
-import { decodeRecord, liveEventOf, visitBatch } from "./record-reader.ts";
+import { decodeKeys, decodeRecord, liveEventOf, visitBatch } from "./record-reader.ts";
 import type { RecordReader, StoredRecord } from "./record-reader.ts";
 
 export interface LagReaderOptions {
@@ -124,13 +125,14 @@ export class LagReader {
   /** Answers false when the consumer has no room for it. */
   #match(consumer: Consumer, record: StoredRecord): boolean {
     const { logger } = this.#options;
+    const { anchorings } = consumer.plan.filter;
+    const keys = anchorings.length > 0 ? decodeKeys(record) : undefined;
+    if (keys !== undefined && !mayPass(anchorings, keys)) return true;
     const event = decodeRecord(record, logger);
     if (event === undefined) {
       consumer.expireUnread({ from: record.offset, to: record.offset, reason: "undecodable" });
       return true;
     }
-    const { types } = consumer.plan.filter;
-    if (types !== undefined && !types.has(event.type)) return true;
     const live = liveEventOf(record, event);
     if (!passesFilter(consumer, live.view, logger)) return true;
     if (!consumer.hasRoomFor(live.bytes)) return false;
@@ -163,8 +165,8 @@ function mayRead(consumer: Consumer): boolean {
   return (
     consumer.readNext !== undefined &&
     !consumer.isDormant() &&
-    consumer.queue.size * 2 < limits.bufferedEventsMax &&
+    consumer.bufferedEvents * 2 < limits.bufferedEventsMax &&
     consumer.bufferedBytes * 2 < limits.bufferedBytesMax &&
-    consumer.references.size < limits.bufferedEventsMax
+    consumer.lines.references.size < limits.bufferedEventsMax
   );
 }

@@ -1,4 +1,5 @@
-import type { EventLog, Gap, ReadLimit } from "../engine/engine.ts";
+import type { EventLog, Gap, ReadLimit, RecordBatch } from "../engine/engine.ts";
+import { FilterIndex } from "../filter/filter-index.ts";
 import { assert } from "../kernel/assert.ts";
 import type { Clock, Disposable } from "../kernel/clock.ts";
 import type { Offset } from "../kernel/ids.ts";
@@ -7,9 +8,8 @@ import type { Logger } from "../kernel/logger.ts";
 import type { Consumer } from "./consumer.ts";
 import type { LiveEvent } from "./entry.ts";
 import { passesFilter } from "./passes-filter.ts";
-import { decodeRecord, liveEventOf, visitBatch } from "./record-reader.ts";
+import { decodeKeys, decodeRecord, liveEventOf, visitBatch } from "./record-reader.ts";
 import type { RecordReader, StoredRecord } from "./record-reader.ts";
-import { TypeIndex } from "./type-index.ts";
 
 export interface LiveGroupOptions {
   readonly log: EventLog;
@@ -26,11 +26,12 @@ export interface LiveGroupOptions {
   readonly onMoved: () => void;
 }
 
+const noKeys = { type: undefined, source: undefined, subject: undefined };
 const groupRead: ReadLimit = { records: 256, bytes: 1024 * 1024 };
 
 /**
  * One reader for all subscriptions of a bus that keep up: each event is read, decoded and matched
- * once. A member that has no room leaves at that event and reads alone (lag-reader.ts) until it
+ * once, and only filters are evaluated that it may pass (filter-index.ts). A member that has no room leaves at that event and reads alone (lag-reader.ts) until it
  * has caught up, so the group waits for nobody.
  *
  * States: idle (at the log's end), turning (in run), yielding (next turn scheduled), reading (from
@@ -38,9 +39,12 @@ const groupRead: ReadLimit = { records: 256, bytes: 1024 * 1024 };
  */
 export class LiveGroup {
   readonly #options: LiveGroupOptions;
-  readonly #index: TypeIndex = new TypeIndex();
+  readonly #index: FilterIndex<Consumer> = new FilterIndex();
   readonly #consumers: Set<Consumer> = new Set();
   #members = 0;
+  /** What may still be done in this turn of the event loop. */
+  #recordsLeft = 0;
+  #evaluationsLeft = 0;
   #position: Offset;
   #state: "idle" | "turning" | "yielding" | "reading" | "stopped" = "idle";
   #retryTimer: Disposable | undefined;
@@ -58,7 +62,7 @@ export class LiveGroup {
   /** Lists a consumer; it is a member when it has no read position of its own. */
   add(consumer: Consumer): void {
     this.#consumers.add(consumer);
-    this.#index.add(consumer);
+    this.#index.add(consumer, consumer.plan.filter);
     if (consumer.readNext === undefined) this.#members += 1;
   }
 
@@ -68,10 +72,10 @@ export class LiveGroup {
     if (consumer.readNext === undefined) this.#members -= 1;
   }
 
-  /** Its filter changed: from the next event on it is found under other types. */
+  /** Its filter changed: from the next event on it is found by the new one. */
   reindex(consumer: Consumer): void {
     this.#index.remove(consumer);
-    this.#index.add(consumer);
+    this.#index.add(consumer, consumer.plan.filter);
   }
 
   join(consumer: Consumer): void {
@@ -102,20 +106,25 @@ export class LiveGroup {
   run(): void {
     if (this.#state !== "idle") return;
     this.#state = "turning";
-    let left: number = limits.matchedPerTurnMax;
+    this.#recordsLeft = limits.matchedPerTurnMax;
+    this.#evaluationsLeft = limits.evaluationsPerTurnMax;
     while (this.#position < this.#options.log.bounds().next) {
       if (this.#members === 0) {
         this.#position = this.#options.log.bounds().next;
         this.#options.onMoved();
         break;
       }
-      const batch = left > 0 ? this.#options.reader.cached(this.#position, groupRead) : undefined;
+      if (this.#isTurnOver) {
+        this.#goOnLater("yield");
+        return;
+      }
+      const batch = this.#options.reader.cached(this.#position, groupRead);
       if (batch === undefined) {
-        this.#goOnLater(left > 0 ? "read" : "yield");
+        this.#goOnLater("read");
         return;
       }
       this.#visit(batch);
-      left -= Math.max(1, batch.count);
+      this.#recordsLeft -= Math.max(1, batch.count);
     }
     this.#state = "idle";
   }
@@ -123,6 +132,10 @@ export class LiveGroup {
   stop(): void {
     this.#state = "stopped";
     this.#retryTimer?.dispose();
+  }
+
+  get #isTurnOver(): boolean {
+    return this.#recordsLeft <= 0 || this.#evaluationsLeft <= 0;
   }
 
   #goOnLater(how: "read" | "yield"): void {
@@ -159,11 +172,13 @@ export class LiveGroup {
     this.#retryTimer = clock.after(limits.diskRetryMs, () => this.#resume());
   }
 
-  #visit(batch: Parameters<typeof visitBatch>[0]): void {
+  #visit(batch: RecordBatch): void {
     const next = visitBatch(batch, {
       onRecord: (record) => {
         // Retention may have moved the position while the batch was being read.
-        if (record.offset >= this.#position) this.#match(record);
+        if (record.offset < this.#position) return "go on";
+        if (this.#evaluationsLeft <= 0) return "stop";
+        this.#match(record);
         return "go on";
       },
       onGap: (gap) => this.#pass(gap),
@@ -175,18 +190,19 @@ export class LiveGroup {
   #match(record: StoredRecord): void {
     // A member that leaves while this event is matched reads on alone from here.
     this.#position = record.offset;
+    const keys = this.#index.looksAtKeys ? decodeKeys(record) : noKeys;
+    let candidates = keys && this.#index.candidates(keys);
+    if (candidates?.length === 0) return;
     const event = decodeRecord(record, this.#options.logger);
     if (event === undefined) {
       this.#expire({ from: record.offset, to: record.offset, reason: "undecodable" });
       this.#position = record.offset + 1;
       return;
     }
-    const listed = this.#index.withType(event.type);
-    const { others } = this.#index;
-    if (listed.length === 0 && others.size === 0) return;
+    candidates ??= this.#index.candidates(event);
     const live = liveEventOf(record, event);
-    for (const consumer of listed) this.#offer(consumer, live);
-    for (const consumer of others) this.#offer(consumer, live);
+    for (const consumer of candidates) this.#offer(consumer, live);
+    this.#evaluationsLeft -= candidates.length;
   }
 
   #offer(consumer: Consumer, live: LiveEvent): void {

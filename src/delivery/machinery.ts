@@ -1,4 +1,6 @@
-import type { Offset } from "../kernel/ids.ts";
+import type { Offset, SubscriptionId } from "../kernel/ids.ts";
+import type { AttemptLog } from "./attempt-log.ts";
+import type { CircuitNews } from "./circuits.ts";
 import { Committer } from "./committer.ts";
 import type { Consumer } from "./consumer.ts";
 import type { BusDeliveryOptions } from "./contract.ts";
@@ -31,12 +33,15 @@ export interface MachineryHooks {
   /** There is nobody to send to. */
   readonly sleep: (consumer: Consumer) => void;
   readonly halt: (why: string) => void;
+  readonly onLetter: (subscription: SubscriptionId) => void;
+  readonly onCircuit: (consumer: Consumer, news: CircuitNews) => void;
 }
 
 export interface MachineryOptions {
   readonly options: BusDeliveryOptions;
   readonly time: SteadyTime;
   readonly position: Offset;
+  readonly attemptLog: AttemptLog;
   readonly hooks: MachineryHooks;
 }
 
@@ -108,7 +113,7 @@ function buildGroup(
 }
 
 function buildCommitter(
-  { options, hooks }: MachineryOptions,
+  { options, attemptLog, hooks }: MachineryOptions,
   group: LiveGroup,
   parts: () => Machinery,
 ): Committer {
@@ -119,22 +124,30 @@ function buildCommitter(
     lease,
     clock,
     logger,
+    attemptLog,
     position: () => group.position,
+    onReleased: (consumer) => parts().dispatcher.ready(consumer),
     onCommitted: () => parts().dispatcher.drain(),
     onFenced: () => hooks.halt("another broker holds the bus"),
   });
 }
 
-function buildSettler({ options, time, hooks }: MachineryOptions, parts: () => Machinery): Settler {
+function buildSettler(built: MachineryOptions, parts: () => Machinery): Settler {
+  const { options, time, attemptLog, hooks } = built;
   const { clock, random, onAttempt, onGone } = options;
   return new Settler({
     clock,
     time,
     random,
     onAttempt,
+    attemptLog,
     onGone,
-    onLetter: (letter) => parts().committer.addLetter(letter),
+    onLetter: (letter) => {
+      parts().committer.addLetter(letter);
+      hooks.onLetter(letter.subscription);
+    },
     onChanged: (consumer) => parts().committer.changed(consumer),
+    onCircuit: hooks.onCircuit,
     onDormant: hooks.sleep,
   });
 }

@@ -1,7 +1,8 @@
 import type { EventLog, Gap, ReadLimit, RecordBatch } from "../engine/engine.ts";
 import type { CloudEvent } from "../event/event.ts";
 import { createEventView } from "../event/event-view.ts";
-import { decodeEvent } from "../event/stored-form.ts";
+import type { EventKeys } from "../event/stored-form.ts";
+import { decodeEvent, decodeEventKeys } from "../event/stored-form.ts";
 import type { Offset } from "../kernel/ids.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Logger } from "../kernel/logger.ts";
@@ -95,6 +96,16 @@ export function decodeRecord(record: StoredRecord, logger: Logger): CloudEvent |
       { offset: record.offset, error: String(error) },
       "a stored record could not be decoded",
     );
+    return undefined;
+  }
+}
+
+/** What filters are found by, without decoding the rest; undefined when its bytes are no event. */
+export function decodeKeys(record: StoredRecord): EventKeys | undefined {
+  try {
+    return decodeEventKeys(record.buffer, record.start, record.end);
+  } catch {
+    // Whoever then decodes the whole finds the same and says so.
     return undefined;
   }
 }

@@ -17,18 +17,17 @@ export interface RetentionOptions {
 }
 
 /**
- * Makes ready for the log to lose everything below `before` (DESIGN.md §4, "Consumer state"):
+ * Makes ready for the log to lose everything below `cut`, where a segment begins (DESIGN.md §4, "Consumer state"):
  * 1. what nobody has read is counted as expired, and from this turn on nothing below is read;
  * 2. what is waiting, in flight, parked or dead below is named, so its record is copied to the
  *    rescue store, in batches that fit into memory;
  * 3. each batch is committed together with the state that names it.
  * From step 1 on the set of names only shrinks, so nothing can be missed between the batches.
  */
-export async function prepareTrim(options: RetentionOptions, before: Offset): Promise<void> {
+export async function prepareTrim(options: RetentionOptions, cut: Offset): Promise<Offset> {
   const { log, group, committer, store, bus } = options;
-  const cut = log.trimmable(before);
   const { first } = log.bounds();
-  if (cut <= first) return;
+  if (cut <= first) return cut;
   group.skipTo(cut, "trimmed");
   for (const consumer of options.consumers()) expireBelow(consumer, cut, committer);
   // In this turn, before anything is awaited: what is open now may be a letter a moment later.
@@ -41,6 +40,7 @@ export async function prepareTrim(options: RetentionOptions, before: Offset): Pr
     .sort((left, right) => left - right);
   await rescue(options, offsets);
   await committer.flush();
+  return cut;
 }
 
 function expireBelow(consumer: Consumer, cut: Offset, committer: Committer): void {

@@ -41,10 +41,20 @@ export function afterFailure(outcome: RetryOutcome, input: RetryInput): RetryVer
   }
   if (ageMs >= plan.maxAgeMs) return { verdict: "end", reason: "too-old" };
   // The last retry comes when maxAge is over, not before: a consumer has the whole time to return.
-  const backoffMs = Math.min(backoffDelayMs(plan, attempts, input.random), plan.maxAgeMs - ageMs);
+  const backoffMs = Math.min(nextWaitMs(plan, attempts, input.random), plan.maxAgeMs - ageMs);
   const askedMs = Math.min(outcome.retryAfterMs ?? 0, limits.retryAfterMsMax);
   return { verdict: "park", dueAt: now + Math.max(backoffMs, askedMs) };
 }
+
+function nextWaitMs(plan: RetryPlan, attempts: number, random: Random): number {
+  const { delaysMs } = plan;
+  const listedMs = delaysMs?.[Math.min(attempts, delaysMs.length) - 1];
+  if (listedMs === undefined) return backoffDelayMs(plan, attempts, random);
+  // A little later each, so that what failed together does not come back together.
+  return listedMs * (1 + LISTED_DELAY_SPREAD * random.next());
+}
+
+const LISTED_DELAY_SPREAD = 0.1;
 
 /** Statuses with which a proxy says that nobody is behind it. */
 const unreachableStatuses: ReadonlySet<number> = new Set([502, 503, 504]);

@@ -7,8 +7,10 @@ import { assert } from "../kernel/assert.ts";
 export type OpenState = "waiting" | "inFlight" | "parked";
 export type SettledState = "delivered" | "filtered" | "dead" | "discarded" | "expired" | "skipped";
 export type DeliveryState = OpenState | SettledState;
+/** Given up, but a circuit that opens may take that back. */
+export type EndedState = "dead" | "discarded";
 
-/** What can happen to a delivery that is not settled. */
+/** What can happen to a delivery. */
 export type Step =
   /** It is handed to the sink. */
   | "attempt"
@@ -27,10 +29,16 @@ export type Step =
   /** The filter changed and the event does not pass it any more. */
   | "filterOut"
   /** An operator decided so. */
-  | "skip";
+  | "skip"
+  /** One of its key before it has failed: it is parked behind that one. */
+  | "holdBack"
+  /** The circuit opened: as if the attempts since the last success had not been made. */
+  | "return"
+  /** The same for one with attempts before that success. */
+  | "returnParked";
 
 /** Complete by its type: a state or step without an entry does not compile. */
-const transitions: Record<OpenState, Record<Step, DeliveryState | "impossible">> = {
+const transitions: Record<OpenState | EndedState, Record<Step, DeliveryState | "impossible">> = {
   waiting: {
     attempt: "inFlight",
     succeed: "impossible",
@@ -41,6 +49,9 @@ const transitions: Record<OpenState, Record<Step, DeliveryState | "impossible">>
     expire: "expired",
     filterOut: "filtered",
     skip: "skipped",
+    holdBack: "parked",
+    return: "impossible",
+    returnParked: "impossible",
   },
   inFlight: {
     attempt: "impossible",
@@ -52,27 +63,61 @@ const transitions: Record<OpenState, Record<Step, DeliveryState | "impossible">>
     expire: "impossible",
     filterOut: "impossible",
     skip: "skipped",
+    holdBack: "impossible",
+    return: "impossible",
+    returnParked: "impossible",
   },
   parked: {
     attempt: "inFlight",
     succeed: "impossible",
     park: "impossible",
     putBack: "impossible",
-    bury: "impossible",
-    discard: "impossible",
+    bury: "dead",
+    discard: "discarded",
     expire: "expired",
     filterOut: "filtered",
     skip: "skipped",
+    holdBack: "impossible",
+    return: "impossible",
+    returnParked: "impossible",
+  },
+  dead: {
+    attempt: "impossible",
+    succeed: "impossible",
+    park: "impossible",
+    putBack: "impossible",
+    bury: "impossible",
+    discard: "impossible",
+    expire: "impossible",
+    filterOut: "impossible",
+    skip: "impossible",
+    holdBack: "impossible",
+    return: "waiting",
+    returnParked: "parked",
+  },
+  discarded: {
+    attempt: "impossible",
+    succeed: "impossible",
+    park: "impossible",
+    putBack: "impossible",
+    bury: "impossible",
+    discard: "impossible",
+    expire: "impossible",
+    filterOut: "impossible",
+    skip: "impossible",
+    holdBack: "impossible",
+    return: "waiting",
+    returnParked: "parked",
   },
 };
 
-export function isOpen(state: DeliveryState): state is OpenState {
-  return state === "waiting" || state === "inFlight" || state === "parked";
+function canMove(state: DeliveryState): state is OpenState | EndedState {
+  return state in transitions;
 }
 
 /** The state that follows; a step that cannot happen is a programmer's error. */
 export function nextState(state: DeliveryState, step: Step): DeliveryState {
-  assert(isOpen(state), "a settled delivery takes no more steps");
+  assert(canMove(state), "a settled delivery takes no more steps");
   const next = transitions[state][step];
   assert(next !== "impossible", "the step is possible in this state");
   return next;

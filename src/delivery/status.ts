@@ -1,11 +1,13 @@
-import type { SubscriptionStateName } from "../api/api.ts";
+import type { CircuitStatus, SubscriptionStateName } from "../api/api.ts";
 import type { EventLog } from "../engine/engine.ts";
 import { assert } from "../kernel/assert.ts";
 import type { EpochMs } from "../kernel/clock.ts";
 import type { Offset } from "../kernel/ids.ts";
+import { blockedKeysOf } from "./blocked.ts";
 import type { Consumer } from "./consumer.ts";
 import type { DeliveryStatus } from "./contract.ts";
-import { isFailing, isHeld } from "./pace.ts";
+import type { Delivery } from "./entry.ts";
+import { isHeld } from "./pace.ts";
 
 export interface StatusInput {
   readonly consumer: Consumer;
@@ -32,14 +34,31 @@ export function statusOf(input: StatusInput): DeliveryStatus {
     next,
     lag: { events: pending + inFlight + parked, seconds: lagSeconds(input, { next, readNext }) },
     counters,
+    circuit: circuitOf(consumer),
+    blocked: blockedKeysOf(consumer),
     lastErrors: consumer.lastErrors,
     expiredRanges: consumer.expiredRanges.list,
+    previous: consumer.previous,
   };
 }
 
 /** The first offset the consumer has not read, whoever reads for it. */
 export function readNextOf(consumer: Consumer, groupPosition: Offset): Offset {
   return consumer.readNext ?? Math.max(consumer.start, groupPosition);
+}
+
+/** The greatest `lag.events` of these, without making a status of each. */
+export function lagEventsMaxOf(
+  consumers: Iterable<Consumer>,
+  { next, groupPosition }: { readonly next: Offset; readonly groupPosition: Offset },
+): number | undefined {
+  let most: number | undefined;
+  for (const consumer of consumers) {
+    const { waiting, inFlight, parked } = consumer.counts;
+    const unread = Math.max(0, next - readNextOf(consumer, groupPosition));
+    most = Math.max(most ?? 0, waiting + unread + parked + inFlight);
+  }
+  return most;
 }
 
 interface Ends {
@@ -63,13 +82,28 @@ function stateOf(
 ): { readonly state: SubscriptionStateName; readonly reason: string | null } {
   const lastError = consumer.lastErrors[0]?.error ?? null;
   if (consumer.isPaused) return { state: "paused", reason: consumer.isGone ? "gone" : null };
-  if (isFailing(consumer.pace)) return { state: "failing", reason: lastError };
+  if (consumer.isCut) return { state: "failing", reason: consumer.circuit.reason };
   if (isHeld(consumer.pace, now)) {
     const until = new Date(Math.ceil(consumer.pace.heldUntil)).toISOString();
     return { state: "backing-off", reason: `held until ${until}: ${lastError ?? "asked to wait"}` };
   }
   if (consumer.retries.size === 0) return { state: "active", reason: null };
+  const [head] = consumer.lanes?.blocked ?? [];
+  if (head !== undefined) return { state: "backing-off", reason: blockedReason(consumer, head) };
   return { state: "backing-off", reason: lastError ?? oldestError(consumer) };
+}
+
+function circuitOf({ circuit }: Consumer): CircuitStatus {
+  const { state, reason, nextProbeAt } = circuit;
+  if (state !== "open") return { state, reason, nextProbeAt: null };
+  return { state, reason, nextProbeAt: new Date(Math.ceil(nextProbeAt)).toISOString() };
+}
+
+function blockedReason({ lanes }: Consumer, { offset, retry }: Delivery): string {
+  const more = (lanes?.blocked.size ?? 1) - 1;
+  const others = more > 0 ? ` (and ${more} more)` : "";
+  const why = `${retry?.blocked?.reason ?? ""}: ${retry?.history.at(-1)?.error ?? ""}`;
+  return `key '${retry?.blocked?.key ?? ""}' is blocked by offset ${offset}${others}, ${why}; skip, retry or dead-letter it`;
 }
 
 /** After a restart the last errors are gone, but what is parked remembers its own. */
@@ -95,7 +129,7 @@ function oldestAppendTime(input: StatusInput, ends: Ends): EpochMs | undefined {
 }
 
 /** From the tail cache; otherwise estimated between the ends of its segment, to stay off the disk. */
-function appendTimeAt(log: EventLog, offset: Offset): EpochMs | undefined {
+export function appendTimeAt(log: EventLog, offset: Offset): EpochMs | undefined {
   const cached = log.readCached(offset, { records: 1, bytes: 1 });
   if (cached !== undefined && cached.offsets[0] === offset) return cached.times[0];
   const segment = log.segments().find((one) => offset < one.next);

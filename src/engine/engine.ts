@@ -1,6 +1,9 @@
 import type { Disposable, EpochMs } from "../kernel/clock.ts";
 import type { BrokerError } from "../kernel/errors.ts";
-import type { BusName, Offset, SubscriptionId } from "../kernel/ids.ts";
+import type { BusName, Offset } from "../kernel/ids.ts";
+import type { ConsumerStateStore } from "./consumer-state.ts";
+
+export type * from "./consumer-state.ts";
 
 /**
  * The seam between one machine and a cluster. An engine stores; it does not dispatch. Every
@@ -14,20 +17,39 @@ export interface Engine {
   open(): Promise<EngineHealth>;
   /** Opens the log of a bus, creating it if need be; the same object for the same bus. */
   log(bus: BusName): Promise<EventLog>;
-  /** Deletes the log and all consumer state of the bus. A log of that name opened later is new. */
+  /** Deletes the log with all state and delayed events of the bus. One opened later is new. */
   deleteLog(bus: BusName): Promise<void>;
   readonly resources: ResourceStore;
   readonly consumerState: ConsumerStateStore;
+  readonly delayed: DelayedStore;
   readonly leases: Leases;
   onHealth(listener: (health: EngineHealth) => void): Disposable;
+  /** What reading everything again in the background has come to; absent where none is done. */
+  readonly scrub?: ScrubFacts | undefined;
   /** Finishes what was appended and committed, then lets go of the store. Idempotent. */
   close(): Promise<void>;
 }
+
+export interface ScrubFacts {
+  /** Read since the engine was opened. */
+  readonly bytes: number;
+  /** Found in the pass that runs, or ran last. */
+  readonly damages: number;
+  /** When the last whole pass ended. */
+  readonly finishedAt: EpochMs | undefined;
+}
+
+/**
+ * When an event is synced: before its acknowledgement, every limits.fsyncIntervalMs, or when the
+ * operating system likes (and when the log is closed).
+ */
+export type FsyncMode = "always" | "interval" | "never";
 
 export interface EngineHealth {
   readonly engine: string;
   /** What a 2xx promises: it survives a power cut (`disk`), a dead process (`os`), nothing. */
   readonly durability: "disk" | "os" | "memory";
+  readonly fsync: FsyncMode;
   readonly writable: boolean;
   /** Why not writable, or what an operator should know. */
   readonly reason: string | undefined;
@@ -166,6 +188,8 @@ export interface VerifyOptions {
   /** Reads no faster than this. Undefined: as fast as the disk. */
   readonly bytesPerSecond?: number;
   readonly signal?: AbortSignal;
+  /** Called before so many bytes are read. */
+  readonly onRead?: (bytes: number) => void;
 }
 
 export interface SegmentFacts {
@@ -217,122 +241,6 @@ export type ResourceChange =
   | { readonly change: "delete"; readonly kind: ResourceKind; readonly id: string };
 
 // ---------------------------------------------------------------------------------------------
-// Consumer state: what became of which offset, per subscription
-
-/** The counters of P2 that are stored; parked and dead are rows, the others follow from these. */
-export interface StoredCounters {
-  readonly delivered: number;
-  readonly dead: number;
-  readonly discarded: number;
-  readonly expired: number;
-  readonly skipped: number;
-}
-
-/**
- * One row per subscription, written only in a commit in which it changed. Its position is
- * max(start, the group's) unless it lags behind the group, in which case `position` says where.
- */
-export interface SubscriptionState {
-  readonly subscription: SubscriptionId;
-  readonly generation: number;
-  /** First offset of this generation. */
-  readonly start: Offset;
-  /** Undefined while it reads with the group. */
-  readonly position: Offset | undefined;
-  readonly counters: StoredCounters;
-  /** Offsets below the position that passed the filter and are neither settled nor parked. */
-  readonly unsettled: readonly Offset[];
-  /** Small JSON text for what delivery wants kept besides: holds, reasons, earlier totals. */
-  readonly details: string;
-}
-
-/** An event that waits for a retry. */
-export interface ParkedState {
-  readonly subscription: SubscriptionId;
-  readonly offset: Offset;
-  readonly dueAt: EpochMs;
-  /** Attempts made so far that counted. */
-  readonly attempts: number;
-  /** When the first attempt was made; maxAge runs from here. */
-  readonly firstAttemptAt: EpochMs;
-  /** How long maxAge has stood still so far. */
-  readonly pausedMs: number;
-  /** JSON text: why it failed last. */
-  readonly lastError: string;
-}
-
-export interface DeadLetterState {
-  readonly subscription: SubscriptionId;
-  /** Unique within the subscription; the broker makes it. */
-  readonly letter: string;
-  readonly offset: Offset;
-  readonly generation: number;
-  readonly time: EpochMs;
-  /** Why: `rejected`, `expired-retries`, `attempts`, `transform` … */
-  readonly reason: string;
-  /** JSON text: attempts and the transformed request. */
-  readonly details: string;
-}
-
-/** A record copied out of the log before its segment goes, because a row still names it. */
-export interface RescuedRecord {
-  readonly offset: Offset;
-  readonly time: EpochMs;
-  readonly hops: number;
-  readonly payload: Uint8Array;
-}
-
-export interface LoadedBusState {
-  /** Every offset below was matched for every subscription that reads with the group. */
-  readonly position: Offset | undefined;
-  readonly subscriptions: readonly SubscriptionState[];
-  readonly parked: readonly ParkedState[];
-}
-
-/** One batch per bus: what changed since the last commit. Applied all or nothing, in this order. */
-export interface ConsumerChanges {
-  readonly position: Offset | undefined;
-  readonly subscriptions: readonly SubscriptionState[];
-  /** Replaces the row with the same subscription and offset. */
-  readonly parked: readonly ParkedState[];
-  readonly unparked: readonly { readonly subscription: SubscriptionId; readonly offset: Offset }[];
-  readonly deadLetters: readonly DeadLetterState[];
-  readonly deletedLetters: readonly {
-    readonly subscription: SubscriptionId;
-    readonly letter: string;
-  }[];
-  readonly deletedSubscriptions: readonly SubscriptionId[];
-  /** Kept until no parked row, no letter and no unsettled offset names them any more. */
-  readonly rescued: readonly RescuedRecord[];
-}
-
-export interface DeadLetterQuery {
-  readonly subscription: SubscriptionId;
-  /**
-   * Letters after this one in the order of (time, letter). Rejects with dead_letter_not_found when
-   * it is gone: its place in the order went with it.
-   */
-  readonly after?: string;
-  readonly limit: number;
-}
-
-export interface ConsumerStateStore {
-  load(bus: BusName): Promise<LoadedBusState>;
-  /** Durable when it resolves. Rejects with `fenced` when the token is no longer the lease's. */
-  commit(bus: BusName, leaseToken: number, changes: ConsumerChanges): Promise<void>;
-  deadLetters(bus: BusName, query: DeadLetterQuery): Promise<readonly DeadLetterState[]>;
-  deadLetter(
-    bus: BusName,
-    subscription: SubscriptionId,
-    letter: string,
-  ): Promise<DeadLetterState | undefined>;
-  /** The rescued records among these offsets. */
-  rescued(bus: BusName, offsets: readonly Offset[]): Promise<readonly RescuedRecord[]>;
-  /** Offsets in [from, before) that parked rows and letters of any subscription name. */
-  named(bus: BusName, from: Offset, before: Offset): Promise<readonly Offset[]>;
-}
-
-// ---------------------------------------------------------------------------------------------
 // Delayed events
 
 /** An event that waits for its time; it has no offset yet. */
@@ -352,6 +260,8 @@ export interface DelayedQuery {
   /** Only what is due at or before this time. */
   readonly dueBy?: EpochMs;
   readonly limit: number;
+  /** Of payloads. The first event is returned even if it alone is larger. */
+  readonly bytes: number;
 }
 
 export interface DelayedSummary {
@@ -367,12 +277,15 @@ export interface DelayedSummary {
 }
 
 export interface DelayedStore {
-  /** All or nothing; durable when it resolves. */
+  /** All or nothing; durable when it resolves. Rejects with bus_not_found without a log. */
   add(bus: BusName, events: readonly DelayedEvent[]): Promise<void>;
   /** In the order of (dueAt, id). */
   list(bus: BusName, query: DelayedQuery): Promise<readonly DelayedEvent[]>;
   get(bus: BusName, id: string): Promise<DelayedEvent | undefined>;
-  /** Answers which of them were there. Stores firedTo, if given, in the same transaction. */
+  /**
+   * Answers which of them were there. Stores firedTo, if given, in the same transaction; it never
+   * moves back.
+   */
   remove(
     bus: BusName,
     ids: readonly string[],

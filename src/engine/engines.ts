@@ -1,12 +1,13 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { createEmbeddedEngine } from "./embedded/embedded-engine.ts";
-import type { FsyncMode } from "./embedded/embedded-engine.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, FsyncMode } from "./engine.ts";
 import { createMemoryEngine } from "./memory/memory-engine.ts";
 
 export { createEmbeddedEngine } from "./embedded/embedded-engine.ts";
-export type { EmbeddedEngineOptions, FsyncMode } from "./embedded/embedded-engine.ts";
+export type { EmbeddedEngineOptions } from "./embedded/embedded-engine.ts";
+export type { Disk, DiskFile, FileFacts, FileSpan, OpenMode } from "./embedded/disk.ts";
+export { makeDirectories, syncDirectory } from "./directories.ts";
 export { createMemoryEngine } from "./memory/memory-engine.ts";
 export type { MemoryEngineOptions } from "./memory/memory-engine.ts";
 

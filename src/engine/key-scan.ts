@@ -10,17 +10,26 @@ export async function* scanKeys(
   log: Pick<EventLog, "read" | "offsetAt">,
   since: EpochMs,
 ): AsyncIterable<KeyBatch> {
-  let from = await log.offsetAt(since);
-  for (;;) {
-    const batch = await log.read(from, scanLimit);
-    if (batch.next === from) return;
-    from = batch.next;
-    const keys = keysOf(batch);
+  yield* scanKeysBetween(log, await log.offsetAt(since), Number.POSITIVE_INFINITY);
+}
+
+/** The keys of the records in [from, before), as far as the log reaches. */
+export async function* scanKeysBetween(
+  log: Pick<EventLog, "read">,
+  from: Offset,
+  before: Offset,
+): AsyncIterable<KeyBatch> {
+  for (let at = from; at < before;) {
+    const records = Math.min(scanLimit.records, before - at);
+    const batch = await log.read(at, { ...scanLimit, records });
+    if (batch.next === at) return;
+    at = batch.next;
+    const keys = keysOf(batch, before);
     if (keys.offsets.length > 0) yield keys;
   }
 }
 
-function keysOf(batch: RecordBatch): KeyBatch {
+function keysOf(batch: RecordBatch, before: Offset): KeyBatch {
   const offsets: Offset[] = [];
   const times: EpochMs[] = [];
   const keys: Uint8Array[] = [];
@@ -30,8 +39,10 @@ function keysOf(batch: RecordBatch): KeyBatch {
       batch.factsStarts[index] ?? 0,
       batch.starts[index] ?? 0,
     );
-    if (key === undefined) continue;
-    offsets.push(batch.offsets[index] ?? 0);
+    const offset = batch.offsets[index] ?? 0;
+    // A gap may have carried the read beyond.
+    if (key === undefined || offset >= before) continue;
+    offsets.push(offset);
     times.push(batch.times[index] ?? 0);
     keys.push(key);
   }

@@ -29,6 +29,16 @@ export function encodeFacts({ delayedId, key }: Partial<RecordFacts>): Uint8Arra
   return parts.length === 0 ? undefined : Buffer.concat(parts);
 }
 
+/** A block that holds a key and nothing else, and where the key lies in it. */
+export const KEY_BLOCK_BYTES = 26;
+export const KEY_BLOCK_KEY_AT = 2;
+
+/** Makes KEY_BLOCK_BYTES such a block; the key is written by the caller, without allocating. */
+export function beginKeyBlock(buffer: Buffer, at: number): void {
+  buffer[at] = TAG_KEY;
+  buffer[at + 1] = KEY_BYTES;
+}
+
 /** The facts in [start, end) of the buffer; the key is a view into it. */
 export function decodeFacts(buffer: Buffer, start: number, end: number): RecordFacts {
   let delayedId: string | undefined;
@@ -44,6 +54,16 @@ export function decodeFacts(buffer: Buffer, start: number, end: number): RecordF
     at = valueEnd;
   }
   return { delayedId, key };
+}
+
+/** Whether a block of facts holds a deduplication key; cheaper than decoding it. */
+export function hasKey(facts: Uint8Array): boolean {
+  let at = 0;
+  while (at + 2 <= facts.length) {
+    if (facts[at] === TAG_KEY) return true;
+    at += 2 + (facts[at + 1] ?? 0);
+  }
+  return false;
 }
 
 function tagged(tag: number, value: Uint8Array): Uint8Array {

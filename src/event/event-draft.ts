@@ -168,15 +168,22 @@ export class EventDraft implements Reporter {
     this.report(name, "repeated", `${name} is given more than once; send each attribute once`);
   }
 
+  /** What came, but was not usable, has been reported for that: it is not missing as well. */
+  #require(name: string, value: string | undefined): void {
+    if (value !== undefined) return;
+    const isReported = this.#list?.violations.some(({ path }) => path === name) === true;
+    if (!isReported) checkRequired(name, value, this);
+  }
+
   /** The event, or everything that was wrong with it. */
   finish({ data, dataIsImpliedJson }: DraftData): EventReading {
     const id = this.#id;
     const source = this.#source;
     const type = this.#type;
-    checkRequired("specversion", this.#specversion, this);
-    checkRequired("id", id, this);
-    checkRequired("source", source, this);
-    checkRequired("type", type, this);
+    this.#require("specversion", this.#specversion);
+    this.#require("id", id);
+    this.#require("source", source);
+    this.#require("type", type);
     if (
       this.#list !== undefined ||
       id === undefined ||

@@ -28,6 +28,8 @@ const ASCII_TEXT = 4;
 const FIXED_BYTES = 6;
 const LENGTH_BYTES_MAX = 5;
 const CORE_COUNT = 7;
+/** Of these the first are id, source, type and subject. */
+const KEY_COUNT = 4;
 
 const STRING_VALUE = 0;
 const INTEGER_VALUE = 1;
@@ -146,6 +148,21 @@ export function decodeEvent(buffer: Buffer, start: number, end: number): CloudEv
   return new StoredEventReader(buffer, start, end).read();
 }
 
+/** What an event is found by, without the rest of it. */
+export interface EventKeys {
+  readonly type: string;
+  readonly source: string;
+  readonly subject: string | undefined;
+}
+
+/**
+ * Reads of the stored form in [start, end) only what filters are found by: for most events that is
+ * all that anybody wants to know. It checks less than decodeEvent.
+ */
+export function decodeEventKeys(buffer: Buffer, start: number, end: number): EventKeys {
+  return new StoredEventReader(buffer, start, end).readKeys();
+}
+
 class StoredEventReader {
   readonly #buffer: Buffer;
   readonly #start: number;
@@ -194,8 +211,38 @@ class StoredEventReader {
     return event;
   }
 
+  readKeys(): EventKeys {
+    assert(this.#buffer[this.#start] === FORMAT_VERSION, "the stored event has format version 1");
+    const isAscii = ((this.#buffer[this.#start + 1] ?? 0) & ASCII_TEXT) !== 0;
+    const extensionCount = this.#length();
+    const idUnits = this.#length() - 1;
+    const sourceUnits = this.#length() - 1;
+    const typeUnits = this.#length() - 1;
+    const subjectUnits = this.#length() - 1;
+    for (let index = KEY_COUNT; index < CORE_COUNT; index += 1) this.#length();
+    this.#skipExtensionLengths(extensionCount);
+    const units = sourceUnits + typeUnits + Math.max(0, subjectUnits);
+    if (isAscii) {
+      const from = this.#position + idUnits;
+      assert(from + units <= this.#end, "the text of a stored event lies within it");
+      this.#text = this.#buffer.toString("latin1", from, from + units);
+    } else {
+      this.#readText(false);
+      this.#textPosition = idUnits;
+    }
+    return {
+      source: this.#cut(sourceUnits),
+      type: this.#cut(typeUnits),
+      subject: subjectUnits < 0 ? undefined : this.#cut(subjectUnits),
+    };
+  }
+
   #skipLengths(extensionCount: number): void {
     for (let index = 0; index < CORE_COUNT; index += 1) this.#length();
+    this.#skipExtensionLengths(extensionCount);
+  }
+
+  #skipExtensionLengths(extensionCount: number): void {
     for (let index = 0; index < extensionCount; index += 1) {
       this.#position += 1;
       this.#length();

@@ -3,6 +3,7 @@ import { limits } from "../kernel/limits.ts";
 import type { AttributeValue, CloudEvent } from "./event.ts";
 import { isAttributeName } from "./event.ts";
 import { isTimestamp } from "./timestamp.ts";
+import { isUriReference } from "./uri-reference.ts";
 
 /**
  * The rules for context attributes (CloudEvents 1.0 §3), whatever way an event came in. Every
@@ -136,9 +137,13 @@ export function checkMeaning(name: string, value: string, reporter: Reporter): v
 function adviceFor(name: string, value: string): string | undefined {
   switch (name) {
     case "id":
-    case "source":
     case "type":
       return value === "" ? "is empty; give it at least one character" : undefined;
+    case "source":
+      if (value === "") return "is empty; give it at least one character";
+      return isUriReference(value)
+        ? undefined
+        : "is not a URI-reference (RFC 3986); write it as https://example.com/shop or /shop, with other characters percent-encoded";
     case "subject":
       return value === "" ? "is empty; leave the attribute out instead" : undefined;
     case "time":

@@ -29,20 +29,63 @@ export function isVariableName(name: string): boolean {
   return VARIABLE_NAME.test(name);
 }
 
+/** How a template writes placeholders, and the texts that would begin or end one but do not. */
+export interface PlaceholderSyntax {
+  readonly open: string;
+  readonly close: string;
+  /** What is written, and the text that it stands for. */
+  readonly escapes: readonly { readonly written: string; readonly text: string }[];
+  /** In plain text a backslash begins an escape as in Go, and one that is unknown is refused. */
+  readonly hasBackslashes: boolean;
+  /** Whether the keys of JSON objects are templates too. */
+  readonly hasKeys: boolean;
+  /** In a JSON string the path inside is written with the string's own escapes. */
+  readonly isEscapedInString: boolean;
+  readonly example: string;
+}
+
+export const dollarSyntax: PlaceholderSyntax = {
+  open: "${",
+  close: "}",
+  escapes: [{ written: "$${", text: "${" }],
+  hasBackslashes: false,
+  hasKeys: true,
+  isEscapedInString: true,
+  example: "${sender} or ${$.data.sender.login}",
+};
+
+/** As those who come from Vanus write it. */
+export const angleSyntax: PlaceholderSyntax = {
+  open: "<",
+  close: ">",
+  escapes: [
+    { written: "\\<", text: "<" },
+    { written: "\\>", text: ">" },
+  ],
+  hasBackslashes: true,
+  hasKeys: false,
+  isEscapedInString: false,
+  example: "<sender> or <$.data.sender.login>",
+};
+
 export interface PlaceholderOptions {
+  readonly syntax: PlaceholderSyntax;
   /** Inside a JSON string: escapes are decoded, and a quote ends the string. */
   readonly isInString: boolean;
 }
 
-/** Reads the placeholder that begins with the `${` at `start`. */
+/** Reads the placeholder that begins at `start`. */
 export function readPlaceholder(
   text: string,
   start: number,
-  { isInString }: PlaceholderOptions,
+  { syntax, isInString }: PlaceholderOptions,
 ): PlaceholderReading {
-  const inner = isInString ? readEscapedInner(text, start + 2) : readInner(text, start + 2);
+  const { open, close } = syntax;
+  const isEscaped = isInString && syntax.isEscapedInString;
+  const from = start + open.length;
+  const inner = isEscaped ? readEscapedInner(text, from, close) : readInner(text, from, close);
   if (inner === undefined) {
-    return refuse(start, "the '${' is not closed by '}'; a literal '${' is written '$${'");
+    return refuse(start, `the '${open}' is not closed by '${close}'; ${adviseLiteral(syntax)}`);
   }
   const { content, positions, end } = inner;
   const place = { kind: "placeholder", text: text.slice(start, end), start, end } as const;
@@ -60,14 +103,18 @@ export function readPlaceholder(
   if (isVariableName(content)) {
     return { ok: true, placeholder: { ...place, reference: { kind: "variable", name: content } } };
   }
-  return refuse(start, adviseName(content));
+  return refuse(start, adviseName(content, syntax));
 }
 
-function adviseName(content: string): string {
-  const ways = "write a defined name or a path, as in ${sender} or ${$.data.sender.login}";
+function adviseLiteral({ open, escapes }: PlaceholderSyntax): string {
+  return `a literal '${open}' is written '${escapes[0]?.written ?? ""}'`;
+}
+
+function adviseName(content: string, syntax: PlaceholderSyntax): string {
+  const ways = `write a defined name or a path, as in ${syntax.example}`;
   if (content.trim() === "") return `the placeholder is empty; ${ways}`;
   const shown = content.length > 40 ? `${content.slice(0, 40)}…` : content;
-  return `'${shown}' is no name: names consist of letters, digits, _ and -; ${ways}; a literal '\${' is written '$\${'`;
+  return `'${shown}' is no name: names consist of letters, digits, _ and -; ${ways}; ${adviseLiteral(syntax)}`;
 }
 
 interface Inner {
@@ -77,16 +124,21 @@ interface Inner {
   readonly end: number;
 }
 
-/** Finds the closing brace outside of quoted keys; the content ends before it. */
-class BraceFinder {
+/** Finds the closing bracket outside of quoted keys; the content ends before it. */
+class CloseFinder {
+  readonly #close: string;
   #quote: string | undefined;
   #isEscaped = false;
 
-  /** Whether `character` is the closing brace. */
+  constructor(close: string) {
+    this.#close = close;
+  }
+
+  /** Whether `character` is the closing one. */
   isClosing(character: string): boolean {
     if (this.#quote === undefined) {
       if (character === '"' || character === "'") this.#quote = character;
-      return character === "}";
+      return character === this.#close;
     }
     if (this.#isEscaped) this.#isEscaped = false;
     else if (character === "\\") this.#isEscaped = true;
@@ -95,8 +147,8 @@ class BraceFinder {
   }
 }
 
-function readInner(text: string, from: number): Inner | undefined {
-  const finder = new BraceFinder();
+function readInner(text: string, from: number, close: string): Inner | undefined {
+  const finder = new CloseFinder(close);
   const positions: number[] = [];
   for (let position = from; position < text.length; position += 1) {
     if (finder.isClosing(text[position] ?? "")) {
@@ -110,8 +162,8 @@ function readInner(text: string, from: number): Inner | undefined {
 const JSON_ESCAPE = /\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})/y;
 
 /** As readInner, on the decoded text: in a JSON string a quote of a key is written `\"`. */
-function readEscapedInner(text: string, from: number): Inner | undefined {
-  const finder = new BraceFinder();
+function readEscapedInner(text: string, from: number, close: string): Inner | undefined {
+  const finder = new CloseFinder(close);
   const positions: number[] = [];
   let content = "";
   let position = from;

@@ -4,15 +4,15 @@
  */
 import type { JsonDocument, JsonNode } from "../kernel/json.ts";
 import { readJson } from "../kernel/json.ts";
-import type { Placeholder } from "./placeholder.ts";
+import type { Placeholder, PlaceholderSyntax } from "./placeholder.ts";
 import { readPlaceholder } from "./placeholder.ts";
 import type { TextFailure } from "./position.ts";
 import type { ContainerItem, SlotMode, TemplatePart, TemplateReading } from "./template-text.ts";
-import { ESCAPE_LENGTH, pushLiteral } from "./template-text.ts";
+import { escapeAt, pushLiteral } from "./template-text.ts";
 
 /** Parses a JSON text with placeholders; white space is kept. */
-export function parseJsonTextTemplate(text: string): TemplateReading {
-  const scan = scanJsonText(text);
+export function parseJsonTextTemplate(text: string, syntax: PlaceholderSyntax): TemplateReading {
+  const scan = scanJsonText(text, syntax);
   if (!scan.ok) return scan;
   const reading = readJson(scan.padded);
   if (!reading.ok) {
@@ -41,7 +41,7 @@ type JsonTextScan =
  * Finds the placeholders and makes the text that must be JSON: typed ones become `null`, those in
  * strings blanks, each as long as it was, so that positions in errors are right.
  */
-function scanJsonText(text: string): JsonTextScan {
+function scanJsonText(text: string, syntax: PlaceholderSyntax): JsonTextScan {
   const marks: Mark[] = [];
   let padded = "";
   let copied = 0;
@@ -54,12 +54,17 @@ function scanJsonText(text: string): JsonTextScan {
   };
   while (position < text.length) {
     if (text[position] === '"') {
-      const string = scanString(text, position);
+      const keyEnd = syntax.hasKeys ? -1 : endOfKey(text, position);
+      if (keyEnd !== -1) {
+        position = keyEnd;
+        continue;
+      }
+      const string = scanString(text, position, syntax);
       if (!string.ok) return string;
       for (const mark of string.marks) replace(mark, "");
       position = string.end;
-    } else if (text.startsWith("${", position)) {
-      const reading = readPlaceholder(text, position, { isInString: false });
+    } else if (text.startsWith(syntax.open, position)) {
+      const reading = readPlaceholder(text, position, { syntax, isInString: false });
       if (!reading.ok) return reading;
       replace(placeholderMark(reading.placeholder, "value"), "null");
     } else position += 1;
@@ -67,22 +72,31 @@ function scanJsonText(text: string): JsonTextScan {
   return { ok: true, marks, padded: padded + text.slice(copied) };
 }
 
+const STRING_AND_COLON = /"(?:[^"\\]|\\.)*"(?=\s*:)/sy;
+
+/** Where the key that begins at `start` ends; -1 when the string there is none. */
+function endOfKey(text: string, start: number): number {
+  STRING_AND_COLON.lastIndex = start;
+  return STRING_AND_COLON.test(text) ? STRING_AND_COLON.lastIndex : -1;
+}
+
 type StringScan =
   | { readonly ok: true; readonly marks: readonly Mark[]; readonly end: number }
   | { readonly ok: false; readonly failure: TextFailure };
 
 /** Finds the placeholders of the string that begins at `start`, and where it ends. */
-function scanString(text: string, start: number): StringScan {
+function scanString(text: string, start: number, syntax: PlaceholderSyntax): StringScan {
   const marks: Mark[] = [];
   let position = start + 1;
   while (position < text.length && text[position] !== '"') {
-    if (text[position] === "\\") position += 2;
-    else if (text.startsWith("$${", position)) {
-      const end = position + ESCAPE_LENGTH;
-      marks.push({ start: position, end, part: { kind: "literal", text: "${" } });
+    const escape = escapeAt(text, position, syntax);
+    if (escape !== undefined) {
+      const { end } = escape;
+      marks.push({ start: position, end, part: { kind: "literal", text: escape.text } });
       position = end;
-    } else if (text.startsWith("${", position)) {
-      const reading = readPlaceholder(text, position, { isInString: true });
+    } else if (text[position] === "\\") position += 2;
+    else if (text.startsWith(syntax.open, position)) {
+      const reading = readPlaceholder(text, position, { syntax, isInString: true });
       if (!reading.ok) return reading;
       marks.push(placeholderMark(reading.placeholder, "string"));
       position = reading.placeholder.end;

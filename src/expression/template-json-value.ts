@@ -2,7 +2,7 @@
  * Templates that are a JSON value: a string that is exactly one placeholder becomes the value with
  * its type, any other string is text.
  */
-import type { Placeholder } from "./placeholder.ts";
+import type { Placeholder, PlaceholderSyntax } from "./placeholder.ts";
 import { readPlaceholder } from "./placeholder.ts";
 import type { TextFailure } from "./position.ts";
 import type { ContainerItem, TemplatePart } from "./template-text.ts";
@@ -24,35 +24,41 @@ export type JsonValueReading =
  * Parses a template given as a JSON value, which is no deeper than limits.jsonDepthMax. All strings
  * that are wrong are listed. Keys are templates too, as they are in a template text.
  */
-export function parseJsonValueTemplate(value: unknown): JsonValueReading {
+export function parseJsonValueTemplate(
+  value: unknown,
+  syntax: PlaceholderSyntax,
+): JsonValueReading {
   const failures: JsonValueFailure[] = [];
-  const parts = valueParts(value, { steps: [], failures });
+  const parts = valueParts(value, { steps: [], failures, syntax });
   return failures.length === 0 ? { ok: true, parts } : { ok: false, failures };
 }
 
 interface ValuePlace {
   readonly steps: readonly (string | number)[];
   readonly failures: JsonValueFailure[];
+  readonly syntax: PlaceholderSyntax;
 }
 
 function valueParts(value: unknown, place: ValuePlace): TemplatePart[] {
   if (typeof value === "string") {
-    const whole = wholePlaceholder(value);
+    const whole = wholePlaceholder(value, place.syntax);
     if (whole !== undefined) return [{ kind: "slot", mode: "value", placeholder: whole }];
     return stringParts(value, place);
   }
   if (typeof value !== "object" || value === null) return [numberOrWord(value, place)];
-  const { steps, failures } = place;
+  const { steps } = place;
   const items: ContainerItem[] = [];
   if (Array.isArray(value)) {
     for (const [index, element] of value.entries()) {
-      items.push(valueItem([], element, { steps: [...steps, index], failures }));
+      items.push(valueItem([], element, { ...place, steps: [...steps, index] }));
     }
     return [{ kind: "container", open: "[", close: "]", items }];
   }
   for (const [key, member] of Object.entries(value)) {
-    const memberPlace = { steps: [...steps, key], failures };
-    const keyParts: TemplatePart[] = stringParts(key, memberPlace);
+    const memberPlace = { ...place, steps: [...steps, key] };
+    const keyParts: TemplatePart[] = place.syntax.hasKeys
+      ? stringParts(key, memberPlace)
+      : [{ kind: "literal", text: JSON.stringify(key) }];
     pushLiteral(keyParts, ":");
     items.push(valueItem(keyParts, member, memberPlace));
   }
@@ -65,12 +71,12 @@ function valueItem(
   place: ValuePlace,
 ): ContainerItem {
   const parts = [...before, ...valueParts(value, place)];
-  const whole = typeof value === "string" ? wholePlaceholder(value) : undefined;
+  const whole = typeof value === "string" ? wholePlaceholder(value, place.syntax) : undefined;
   return { parts, whole };
 }
 
-function stringParts(text: string, { steps, failures }: ValuePlace): TemplatePart[] {
-  const reading = parseTextTemplate(text);
+function stringParts(text: string, { steps, failures, syntax }: ValuePlace): TemplatePart[] {
+  const reading = parseTextTemplate(text, syntax);
   if (!reading.ok) {
     failures.push({ steps, text, failure: reading.failure });
     return [];
@@ -94,8 +100,9 @@ function numberOrWord(value: unknown, { steps, failures }: ValuePlace): Template
 }
 
 /** A placeholder alone, with nothing around it. */
-function wholePlaceholder(text: string): Placeholder | undefined {
-  if (findPlaceholder(text, 0, text.length).position !== 0) return undefined;
-  const reading = readPlaceholder(text, 0, { isInString: false });
+function wholePlaceholder(text: string, syntax: PlaceholderSyntax): Placeholder | undefined {
+  const found = findPlaceholder(text, 0, syntax);
+  if (found.kind !== "placeholder" || found.position !== 0) return undefined;
+  const reading = readPlaceholder(text, 0, { syntax, isInString: false });
   return reading.ok && reading.placeholder.end === text.length ? reading.placeholder : undefined;
 }

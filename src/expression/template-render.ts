@@ -29,6 +29,8 @@ export type OnMissing = "null" | "omit" | "fail";
 
 export interface TemplateOptions<Context> {
   readonly onMissing: OnMissing;
+  /** Whether a member or element whose whole value this is goes when there is none. */
+  readonly isOmitted: (reference: Reference) => boolean;
   /** The printer of what a placeholder refers to; all references have been checked. */
   readonly bind: (reference: Reference) => ValuePrinter<Context>;
 }
@@ -102,8 +104,7 @@ class StepList<Context> {
   }
 
   #addContainer({ open, close, items }: Extract<TemplatePart, { kind: "container" }>): void {
-    const canOmit = this.#options.onMissing === "omit";
-    if (canOmit && items.some((item) => item.whole !== undefined)) {
+    if (items.some((item) => this.#isOmitted(item))) {
       this.#push({ open, close, items: items.map((item) => this.#compileItem(item)) });
       return;
     }
@@ -118,8 +119,13 @@ class StepList<Context> {
   #compileItem({ parts, whole }: ContainerItem): Container<Context>["items"][number] {
     const steps = new StepList(this.#options);
     steps.addAll(parts);
-    const slot = whole === undefined ? "" : makeSlot(whole, "value", this.#options);
+    const isOmitted = whole !== undefined && this.#options.isOmitted(whole.reference);
+    const slot = isOmitted ? makeSlot(whole, "value", this.#options) : "";
     return { steps: steps.finish(), needed: typeof slot === "string" ? undefined : slot };
+  }
+
+  #isOmitted({ whole }: ContainerItem): boolean {
+    return whole !== undefined && this.#options.isOmitted(whole.reference);
   }
 }
 

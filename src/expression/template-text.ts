@@ -1,5 +1,6 @@
 /** A template as parsed, whatever its form and syntax; and the parser of its plain text form. */
-import type { Placeholder } from "./placeholder.ts";
+import { readBackslash } from "./backslash.ts";
+import type { Placeholder, PlaceholderSyntax } from "./placeholder.ts";
 import { readPlaceholder } from "./placeholder.ts";
 import type { TextFailure } from "./position.ts";
 
@@ -34,19 +35,24 @@ export type TemplateReading =
   | { readonly ok: true; readonly parts: readonly TemplatePart[] }
   | { readonly ok: false; readonly failure: TextFailure };
 
-/** Parses plain text with placeholders; `$${` is a literal `${`. */
-export function parseTextTemplate(text: string): TemplateReading {
+/** Parses plain text with placeholders. */
+export function parseTextTemplate(text: string, syntax: PlaceholderSyntax): TemplateReading {
   const parts: TemplatePart[] = [];
   let position = 0;
   for (;;) {
-    const found = findPlaceholder(text, position, text.length);
+    const found = findPlaceholder(text, position, syntax);
     pushLiteral(parts, text.slice(position, found.position));
     if (found.kind === "none") return { ok: true, parts };
-    if (found.kind === "escape") {
-      pushLiteral(parts, "${");
-      position = found.position + ESCAPE_LENGTH;
+    if (found.kind === "backslash") {
+      const escape = readBackslash(text, found.position);
+      if (!escape.ok) return escape;
+      pushLiteral(parts, escape.text);
+      position = escape.end;
+    } else if (found.kind === "escape") {
+      pushLiteral(parts, found.text);
+      position = found.end;
     } else {
-      const reading = readPlaceholder(text, found.position, { isInString: false });
+      const reading = readPlaceholder(text, found.position, { syntax, isInString: false });
       if (!reading.ok) return reading;
       parts.push({ kind: "slot", mode: "text", placeholder: reading.placeholder });
       position = reading.placeholder.end;
@@ -54,20 +60,52 @@ export function parseTextTemplate(text: string): TemplateReading {
   }
 }
 
-/** The length of `$${`. */
-export const ESCAPE_LENGTH = 3;
+export type FoundPlaceholder =
+  | { readonly kind: "placeholder" | "backslash" | "none"; readonly position: number }
+  | EscapedText;
 
-export interface FoundPlaceholder {
-  readonly kind: "placeholder" | "escape" | "none";
+/** A text that stands for what would otherwise begin or end a placeholder. */
+export interface EscapedText {
+  readonly kind: "escape";
   readonly position: number;
+  readonly end: number;
+  readonly text: string;
 }
 
-/** The next `${` or `$${` in [from, to). */
-export function findPlaceholder(text: string, from: number, to: number): FoundPlaceholder {
-  const brace = text.indexOf("${", from);
-  if (brace === -1 || brace >= to) return { kind: "none", position: to };
-  if (brace > from && text[brace - 1] === "$") return { kind: "escape", position: brace - 1 };
-  return { kind: "placeholder", position: brace };
+/** The next placeholder or escape from `from` on. */
+export function findPlaceholder(
+  text: string,
+  from: number,
+  syntax: PlaceholderSyntax,
+): FoundPlaceholder {
+  const opening = text.indexOf(syntax.open, from);
+  let nearest: FoundPlaceholder =
+    opening === -1
+      ? { kind: "none", position: text.length }
+      : { kind: "placeholder", position: opening };
+  if (syntax.hasBackslashes) {
+    const position = text.indexOf("\\", from);
+    return position === -1 || position > nearest.position
+      ? nearest
+      : { kind: "backslash", position };
+  }
+  for (const { written } of syntax.escapes) {
+    const position = text.indexOf(written, from);
+    if (position === -1 || position >= nearest.position) continue;
+    nearest = escapeAt(text, position, syntax) ?? nearest;
+  }
+  return nearest;
+}
+
+/** The escape that begins at `position`, if one does. */
+export function escapeAt(
+  text: string,
+  position: number,
+  { escapes }: PlaceholderSyntax,
+): EscapedText | undefined {
+  const found = escapes.find(({ written }) => text.startsWith(written, position));
+  if (found === undefined) return undefined;
+  return { kind: "escape", position, end: position + found.written.length, text: found.text };
 }
 
 export function pushLiteral(parts: TemplatePart[], text: string): void {

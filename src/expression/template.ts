@@ -4,8 +4,8 @@
  * placeholders refer to, and rendered (template-render.ts).
  */
 export { compactJson, escapeText } from "./json-text.ts";
-export { isVariableName } from "./placeholder.ts";
-export type { Placeholder, Reference } from "./placeholder.ts";
+export { angleSyntax, dollarSyntax, isVariableName } from "./placeholder.ts";
+export type { Placeholder, PlaceholderSyntax, Reference } from "./placeholder.ts";
 export { describePosition } from "./position.ts";
 export type { TextFailure } from "./position.ts";
 export { parseJsonTextTemplate } from "./template-json-text.ts";

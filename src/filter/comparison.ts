@@ -3,10 +3,10 @@ import type { EventView } from "../event/event-view.ts";
 import type { Path } from "../expression/path.ts";
 import { parsePlainPath } from "../expression/path.ts";
 import { isObject, memberPath, nameKind, quote, shorten } from "../kernel/unchecked.ts";
+import { anchoredBy, intersectAnchorings } from "./anchors.ts";
 import type { Clause, ClauseCompiler } from "./dialect.ts";
-import type { ClauseVerdict } from "./filter.ts";
+import type { AnchorKind, ClauseVerdict } from "./filter.ts";
 import { compileScalarReader } from "./scalar.ts";
-import { intersectTypes } from "./types.ts";
 
 export interface Comparison {
   readonly holds: (actual: string, wanted: string) => boolean;
@@ -14,8 +14,8 @@ export interface Comparison {
   readonly verb: string;
   /** "does not equal": what does not. */
   readonly negatedVerb: string;
-  /** Whether only events of exactly the wanted type pass: what the index of types goes by. */
-  readonly isEquality: boolean;
+  /** What the index may make of it. */
+  readonly kind: AnchorKind;
 }
 
 /** Compiles `{name: value, …}`; every entry must hold. */
@@ -117,7 +117,6 @@ interface ComparedEntry {
 function compareEntry({ path, read, wanted }: ComparedEntry, comparison: Comparison): Clause {
   const reader = compileScalarReader(read);
   const { holds } = comparison;
-  const decidesType = comparison.isEquality && read.root === "type";
   const passes = (view: EventView): boolean => {
     const actual = reader.read(view);
     return actual !== undefined && holds(actual, wanted);
@@ -134,7 +133,7 @@ function compareEntry({ path, read, wanted }: ComparedEntry, comparison: Compari
     };
   };
   return {
-    types: decidesType ? new Set([wanted]) : undefined,
+    anchorings: anchoredBy(read.root, comparison.kind, [wanted]),
     passes,
     explain: (view, verdicts) => void verdicts.push(explainOne(view)),
   };
@@ -144,7 +143,7 @@ function joinEntries(clauses: readonly Clause[]): Clause | undefined {
   const [only] = clauses;
   if (clauses.length === 1) return only;
   return {
-    types: intersectTypes(clauses),
+    anchorings: intersectAnchorings(clauses),
     passes(view) {
       for (const clause of clauses) if (!clause.passes(view)) return false;
       return true;

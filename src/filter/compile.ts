@@ -2,15 +2,23 @@ import type { EventView } from "../event/event-view.ts";
 import type { Violation } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { isObject, memberPath, nameKind, quote } from "../kernel/unchecked.ts";
+import { intersectAnchorings } from "./anchors.ts";
 import type { Clause, ClauseCompiler } from "./dialect.ts";
-import { dialects, plannedDialects } from "./dialects.ts";
+import { dialects } from "./dialects.ts";
 import type { ClauseVerdict, CompiledFilter } from "./filter.ts";
 import { compileShorthand } from "./shorthand.ts";
 import type { FilterShorthand } from "./shorthand.ts";
-import { intersectTypes } from "./types.ts";
+
+export { compileEventKey } from "./event-key.ts";
+export type { EventKeyReader } from "./event-key.ts";
 
 export type FilterCompilation =
-  | { readonly ok: true; readonly filter: CompiledFilter }
+  | {
+      readonly ok: true;
+      readonly filter: CompiledFilter;
+      /** What is allowed and probably not meant, each with its path. */
+      readonly warnings: readonly string[];
+    }
   | { readonly ok: false; readonly violations: readonly Violation[] };
 
 /**
@@ -22,7 +30,7 @@ export function compileFilters(
   filters: unknown,
   shorthand: FilterShorthand = {},
 ): FilterCompilation {
-  const state: CompilationState = { violations: [], nodes: 0, textBytes: 0 };
+  const state: CompilationState = { violations: [], warnings: [], nodes: 0, textBytes: 0 };
   const clauses = compileShorthand(shorthand, state.violations);
   if (Array.isArray(filters)) {
     for (const [index, filter] of filters.entries()) {
@@ -35,12 +43,13 @@ export function compileFilters(
     refuse(state, { path: "filters", code: "invalid_value", message });
   }
   if (state.violations.length > 0) return { ok: false, violations: state.violations };
-  return { ok: true, filter: joinClauses(clauses) };
+  return { ok: true, filter: joinClauses(clauses), warnings: state.warnings };
 }
 
 /** What one compilation has found and used so far. */
 interface CompilationState {
   readonly violations: Violation[];
+  readonly warnings: string[];
   nodes: number;
   textBytes: number;
 }
@@ -81,10 +90,6 @@ function adviseDialectCount(names: readonly string[]): string {
 }
 
 function refuseDialect(state: CompilationState, name: string, path: string): undefined {
-  if (plannedDialects.includes(name)) {
-    const message = `the dialect '${name}' comes with a later version; known now: ${knownDialects}`;
-    return refuse(state, { path: `${path}.${name}`, code: "not_supported_yet", message });
-  }
   const message = `unknown dialect ${quote(name)}; known: ${knownDialects}`;
   return refuse(state, { path: memberPath(path, name), code: "unknown_dialect", message });
 }
@@ -93,6 +98,7 @@ function makeCompiler(state: CompilationState, { path, depth }: Place): ClauseCo
   return {
     path,
     refuse: (violation) => refuse(state, { path, ...violation }),
+    warn: (message) => warn(state, `${path}: ${message}`),
     compileChild: (filter, childPath) =>
       compileFilter(state, filter, { path: childPath, depth: depth + 1 }),
     isWithinLimits: (text) => isWithinLimits(state, path, text),
@@ -101,6 +107,10 @@ function makeCompiler(state: CompilationState, { path, depth }: Place): ClauseCo
 
 function refuse(state: CompilationState, violation: Violation): undefined {
   if (state.violations.length < limits.validationErrorsMax) state.violations.push(violation);
+}
+
+function warn(state: CompilationState, warning: string): void {
+  if (state.warnings.length < limits.validationErrorsMax) state.warnings.push(warning);
 }
 
 /** Counts a part of a filter. The first part beyond a limit is the only one that is reported. */
@@ -123,7 +133,7 @@ function areWithin(state: CompilationState): boolean {
 function joinClauses(clauses: readonly Clause[]): CompiledFilter {
   const [first, second] = clauses;
   return {
-    types: intersectTypes(clauses),
+    anchorings: intersectAnchorings(clauses),
     passes: second === undefined ? passesOne(first) : (view) => passesAll(clauses, view),
     explain(view) {
       const verdicts: ClauseVerdict[] = [];

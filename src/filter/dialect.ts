@@ -1,10 +1,10 @@
 import type { EventView } from "../event/event-view.ts";
-import type { ClauseVerdict } from "./filter.ts";
+import type { Anchoring, ClauseVerdict } from "./filter.ts";
 
 /** One compiled part of a filter. `passes` is on the hot path: it neither throws nor waits. */
 export interface Clause {
-  /** As in CompiledFilter: outside of these types the clause cannot pass. */
-  readonly types: ReadonlySet<string> | undefined;
+  /** As in CompiledFilter: each of them must hold for the clause to pass. */
+  readonly anchorings: readonly Anchoring[];
   passes(view: EventView): boolean;
   /** Adds a verdict for itself and for each of its parts. */
   explain(view: EventView, verdicts: ClauseVerdict[]): void;
@@ -16,15 +16,17 @@ export interface ClauseCompiler {
   readonly path: string;
   /** Notes a violation; compilation goes on, so that all of them are listed at once. */
   refuse(violation: { path?: string; code: string; message: string }): undefined;
+  /** Says what is allowed and probably not meant; it ends among the subscription's warnings. */
+  warn(message: string): void;
   /** Compiles a filter inside this one; undefined when it was refused. */
   compileChild(filter: unknown, path: string): Clause | undefined;
   /** Counts a part against limits.filterNodesMax and its text against filterTextBytesMax. */
   isWithinLimits(text: string): boolean;
 }
 
-/** What a dialect takes: a map of attributes to values, a list of filters, or one filter. */
+/** What a dialect takes: a map of names to values, a list of filters, one filter, a text … */
 export interface DialectConfig {
-  readonly shape: "map" | "list" | "filter";
+  readonly shape: "map" | "list" | "filter" | "text" | "tree";
   readonly doc: string;
 }
 

@@ -9,13 +9,31 @@ export interface ClauseVerdict {
   readonly reason: string;
 }
 
+export type AnchorAttribute = "type" | "source" | "subject";
+export type AnchorKind = "exact" | "prefix" | "suffix";
+
+/** Holds for an event whose attribute equals, starts with or ends with one of the values. */
+export interface Anchor {
+  readonly attribute: AnchorAttribute;
+  readonly kind: AnchorKind;
+  readonly values: readonly string[];
+}
+
+/** At least one of these must hold for an event to pass; none of none does. */
+export type Anchoring = readonly Anchor[];
+
+/** What anchors look at; an event is one. */
+export type EventKeys = {
+  readonly [Attribute in AnchorAttribute]: string | undefined;
+};
+
 /** A filter, compiled: `passes` allocates nothing. */
 export interface CompiledFilter {
   passes(view: EventView): boolean;
   explain(view: EventView): readonly ClauseVerdict[];
   /**
-   * Exact values of `type` outside of which the filter can never pass, or undefined when it does
-   * not say: what the live group's index goes by.
+   * Each of them must hold for an event to pass, the cheapest first: what FilterIndex goes by.
+   * Empty when the filter does not say.
    */
-  readonly types: ReadonlySet<string> | undefined;
+  readonly anchorings: readonly Anchoring[];
 }

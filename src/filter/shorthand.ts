@@ -1,5 +1,6 @@
 import type { Violation } from "../kernel/errors.ts";
 import { quote } from "../kernel/unchecked.ts";
+import { anchoredBy } from "./anchors.ts";
 import type { Clause } from "./dialect.ts";
 
 /** The members of a subscription that restrict it without a filter (CloudEvents Subscriptions). */
@@ -37,7 +38,7 @@ export function compileShorthand(
 
 function sourceClause(source: string): Clause {
   return {
-    types: undefined,
+    anchorings: anchoredBy("source", "exact", [source]),
     passes: (view) => view.event.source === source,
     explain(view, verdicts) {
       const passed = view.event.source === source;
@@ -50,7 +51,7 @@ function sourceClause(source: string): Clause {
 
 function typesClause(types: ReadonlySet<string>): Clause {
   return {
-    types,
+    anchorings: anchoredBy("type", "exact", types),
     passes: (view) => types.has(view.event.type),
     explain(view, verdicts) {
       const passed = types.has(view.event.type);

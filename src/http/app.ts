@@ -8,18 +8,24 @@ import type { Broker } from "../broker/broker.ts";
 import { BrokerError, toBrokerError } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { version } from "../kernel/version.ts";
+import { attemptRoutes } from "./admin/attempts.ts";
 import { busRoutes } from "./admin/buses.ts";
 import { deadLetterRoutes } from "./admin/dead-letters.ts";
+import { delayedRoutes } from "./admin/delayed.ts";
 import { playgroundRoutes } from "./admin/playground.ts";
 import { sourceRoutes } from "./admin/sources.ts";
 import { subscriptionRoutes } from "./admin/subscriptions.ts";
+import { exportRoutes } from "./export.ts";
 import { healthRoutes } from "./health.ts";
 import { hookRoutes } from "./hooks.ts";
+import { importDocuments } from "./import.ts";
+import type { LongAnswers } from "./long-answers.ts";
 import { publishDocuments } from "./publish-documents.ts";
 import { readRoutes } from "./read.ts";
 import { problemHeaders } from "./respond.ts";
 import type { RouteContext } from "./route-context.ts";
 import { RouteTable } from "./route-table.ts";
+import { streamRoutes } from "./stream.ts";
 import { parseJson } from "./json-body.ts";
 
 /** Everything but the hot publish path: fastify, told to answer our way. */
@@ -30,7 +36,11 @@ export interface App {
   close(): Promise<void>;
 }
 
-export async function createApp(broker: Broker, stopping: AbortSignal): Promise<App> {
+export async function createApp(
+  broker: Broker,
+  stopping: AbortSignal,
+  answers: LongAnswers,
+): Promise<App> {
   const app = fastify({
     logger: false,
     bodyLimit: limits.adminBodyBytesMax,
@@ -59,13 +69,18 @@ export async function createApp(broker: Broker, stopping: AbortSignal): Promise<
       components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
     },
   });
-  const context: RouteContext = { app, broker, stopping };
+  const context: RouteContext = { app, broker, stopping, answers };
   for (const register of [
     publishDocuments,
     readRoutes,
+    streamRoutes,
+    exportRoutes,
+    importDocuments,
     busRoutes,
+    delayedRoutes,
     subscriptionRoutes,
     deadLetterRoutes,
+    attemptRoutes,
     sourceRoutes,
     playgroundRoutes,
     hookRoutes,

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { mediaTypes, paths } from "../api/routes.ts";
+import { headerNames, mediaTypes, paths } from "../api/routes.ts";
 import { assert } from "../kernel/assert.ts";
 import { limits } from "../kernel/limits.ts";
 import type { RouteContext } from "./route-context.ts";
@@ -43,6 +43,15 @@ const documents = {
       `nothing, at most ${limits.batchEventsMax} events and ${limits.batchBytesMax} bytes; an event ` +
       `has at most ${limits.eventBytesMax} bytes.`,
     tags,
+    headers: Type.Object({
+      [headerNames.delay]: Type.Optional(
+        Type.String({
+          description:
+            "how long the events are to wait (500ms, 10s, 5m, 1h, 7d or PT10S, at most 366 days); " +
+            "an event with the attribute deliverytime waits for that time instead",
+        }),
+      ),
+    }),
     body: {
       content: {
         [mediaTypes.event]: { schema: event },
@@ -52,16 +61,36 @@ const documents = {
     },
     response: {
       200: Type.Object({
-        offsets: Type.Array(Type.Integer({ minimum: 0 })),
+        offsets: Type.Array(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]), {
+          description: "null for an event that waits for its time",
+        }),
         duplicates: Type.Array(Type.Integer({ minimum: 0 })),
+        delayed: Type.Optional(
+          Type.Array(Type.Union([Type.String(), Type.Null()]), {
+            description: "ids of the events that wait; null for the others, absent when none does",
+          }),
+        ),
       }),
       202: {
         description: "stored",
-        headers: { "millrace-offset": Type.Integer({ minimum: 0 }) },
+        headers: {
+          "millrace-offset": Type.Optional(Type.Integer({ minimum: 0 })),
+          "millrace-delayed": Type.Optional(
+            Type.String({ description: "the id of an event that waits; it has no offset yet" }),
+          ),
+          "millrace-duplicate": Type.Optional(
+            Type.Literal("true", {
+              description: "the bus had this event already; the offset is that of the original",
+            }),
+          ),
+        },
         type: "null",
       },
       ...Object.fromEntries(
-        [400, 401, 403, 404, 408, 413, 415, 429, 431, 503, 507].map((status) => [status, problem]),
+        [400, 401, 403, 404, 408, 409, 413, 415, 429, 431, 503, 507].map((status) => [
+          status,
+          problem,
+        ]),
       ),
     },
   },

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { headerNames, mediaTypes } from "../api/routes.ts";
-import type { Broker, PublishOutcome, RunningBus } from "../broker/broker.ts";
+import type { Broker, PublishCallback, PublishOutcome, RunningBus } from "../broker/broker.ts";
 import { refusalError } from "../broker/broker.ts";
 import { decodeBatch } from "../event/batch.ts";
 import { decodeBinary, detectMode } from "../event/http-binding.ts";
@@ -23,6 +23,8 @@ interface Publication {
   readonly bus: RunningBus;
   readonly mode: "binary" | "structured" | "batch";
   readonly bytesMax: number;
+  /** How long the events are to wait, as the publisher wrote it. */
+  readonly delay: string | undefined;
   readonly watched: WatchedBody;
   /** The first chunk; nearly always the only one. */
   first: Buffer | undefined;
@@ -79,6 +81,7 @@ export class PublishDoor {
       bus,
       mode,
       bytesMax,
+      delay: delayOf(request),
       watched: this.#watch.add(request, response),
       first: undefined,
       rest: undefined,
@@ -148,12 +151,13 @@ export class PublishDoor {
       sendProblem(job.response, refusalError(decoded));
       return;
     }
-    this.#broker.publisher.publishOne(job.bus, decoded.event, (failure, first, outcome) => {
+    const settled: PublishCallback = (failure, first, outcome) => {
       this.finish(job);
-      this.#broker.metrics.published(failure, 1, job.bytes, startedAt);
+      this.#broker.metrics.published(failure, storedCount(1, outcome), job.bytes, startedAt);
       if (failure === undefined) accept(job.response, first, outcome);
       else sendProblem(job.response, failure);
-    });
+    };
+    this.#broker.publisher.publishOne(job.bus, decoded.event, settled, job.delay);
   }
 
   #appendBatch(job: Publication, body: Buffer, startedAt: number): void {
@@ -164,13 +168,15 @@ export class PublishDoor {
       return;
     }
     const { events } = decoded;
-    this.#broker.publisher.publish(job.bus, events, (failure, first, outcome) => {
+    const settled: PublishCallback = (failure, first, outcome) => {
       this.finish(job);
-      this.#broker.metrics.published(failure, events.length, job.bytes, startedAt);
+      const stored = storedCount(events.length, outcome);
+      this.#broker.metrics.published(failure, stored, job.bytes, startedAt);
       if (failure === undefined)
         acceptBatch(job.response, { first, count: events.length, outcome });
       else sendProblem(job.response, failure);
-    });
+    };
+    this.#broker.publisher.publish(job.bus, events, settled, job.delay);
   }
 }
 
@@ -188,6 +194,13 @@ function onEnd(this: PublishRequest): void {
 function onClose(this: PublishRequest): void {
   const job = this[publication];
   if (job !== undefined && job.state === "reading") job.door.finish(job);
+}
+
+/** How many events of a publish are on the bus now that were not there before. */
+function storedCount(count: number, outcome: PublishOutcome | undefined): number {
+  if (outcome === undefined) return count;
+  const delayed = outcome.delayed.filter((id) => id !== null).length;
+  return count - outcome.duplicates.length - delayed;
 }
 
 /** One writeHead and no body: the cheapest answer Node can make. */
@@ -267,6 +280,12 @@ function modeOf(request: IncomingMessage): Publication["mode"] | BrokerError {
     `events do not come as ${shown} here: send ${mediaTypes.event}, ${mediaTypes.batch}, or binary ` +
       "mode with ce- headers and the data's own content type",
   );
+}
+
+/** Node joins a repeated header with commas, and then it is no duration any more. */
+function delayOf(request: IncomingMessage): string | undefined {
+  const delay = request.headers[headerNames.delay];
+  return Array.isArray(delay) ? delay.join(", ") : delay;
 }
 
 function unsupportedEncoding(request: IncomingMessage): BrokerError | undefined {

@@ -10,16 +10,22 @@ export function parameter(request: FastifyRequest, name: string): string {
   return parameters[name] ?? "";
 }
 
-/** The query parameters; one that the route does not know, or that is repeated, is an error. */
+/**
+ * The query parameters; one that the route does not know, or that is repeated, is an error. Those
+ * that may be repeated are named apart, and read with valuesOf.
+ */
 export function queryOf(
   request: FastifyRequest,
   known: readonly string[],
+  repeatable: readonly string[] = [],
 ): Readonly<Record<string, string | undefined>> {
   const query = request.query as Readonly<Record<string, unknown>>;
   const violations: Violation[] = [];
   for (const [name, value] of Object.entries(query)) {
+    if (repeatable.includes(name)) continue;
     if (!known.includes(name)) {
-      const list = known.length === 0 ? "none" : known.join(", ");
+      const names = [...known, ...repeatable];
+      const list = names.length === 0 ? "none" : names.join(", ");
       const message = `there is no query parameter '${name.slice(0, 100)}' here; known: ${list}`;
       violations.push({ path: name, code: "unknown_parameter", message });
     } else if (typeof value !== "string") {
@@ -33,6 +39,13 @@ export function queryOf(
   const [first] = violations;
   if (first !== undefined) throw new BrokerError("invalid_request", first.message, { violations });
   return query as Readonly<Record<string, string | undefined>>;
+}
+
+/** Every value of a query parameter that may be repeated, in order. */
+export function valuesOf(request: FastifyRequest, name: string): readonly string[] {
+  const value = (request.query as Readonly<Record<string, unknown>>)[name];
+  if (typeof value === "string") return [value];
+  return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
 }
 
 interface WholeNumber {
@@ -94,11 +107,12 @@ export function sendVersioned<Value>(
   return reply.header("etag", `"${revision}"`).send(value);
 }
 
-/** A list with the link to what follows. */
+/** A list with the link to what follows; `body` where the list is a part of something. */
 export function sendPage<Value>(
   request: FastifyRequest,
   reply: FastifyReply,
   page: Page<Value>,
+  body: unknown = page.items,
 ): FastifyReply {
   if (page.next !== undefined) {
     const [path = "", query] = request.url.split("?", 2);
@@ -106,5 +120,5 @@ export function sendPage<Value>(
     search.set("after", page.next);
     reply.header("link", `<${path}?${search.toString()}>; rel="next"`);
   }
-  return reply.send(page.items);
+  return reply.send(body);
 }

@@ -17,10 +17,17 @@ export function problemHeaders(error: BrokerError): Record<string, string> {
   return headers;
 }
 
+/** Further members of the problem details (RFC 9457 §3.2). */
+export type ProblemMembers = Readonly<Record<string, unknown>>;
+
 /** Answers with a problem; the connection goes on, so the whole request must have been read. */
-export function sendProblem(response: ServerResponse, error: BrokerError): void {
+export function sendProblem(
+  response: ServerResponse,
+  error: BrokerError,
+  members: ProblemMembers = {},
+): void {
   if (response.headersSent || response.destroyed) return;
-  const body = Buffer.from(JSON.stringify(toProblem(error)));
+  const body = Buffer.from(JSON.stringify({ ...toProblem(error), ...members }));
   response.writeHead(error.facts.status, {
     ...problemHeaders(error),
     "content-length": String(body.length),
@@ -37,13 +44,14 @@ export function refuseEarly(
   request: IncomingMessage,
   response: ServerResponse,
   error: BrokerError,
+  members: ProblemMembers = {},
 ): void {
   if (response.headersSent || response.destroyed) return;
   if (request.complete) {
-    sendProblem(response, error);
+    sendProblem(response, error, members);
     return;
   }
-  const body = Buffer.from(JSON.stringify(toProblem(error)));
+  const body = Buffer.from(JSON.stringify({ ...toProblem(error), ...members }));
   response.writeHead(error.facts.status, {
     ...problemHeaders(error),
     "content-length": String(body.length),

@@ -1,42 +1,48 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Broker } from "../broker/broker.ts";
 import { refuseUnsafeListening } from "../broker/config.ts";
-import { systemClock } from "../kernel/clock.ts";
 import { BrokerError } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { createApp } from "./app.ts";
 import type { App } from "./app.ts";
 import { Gate } from "./auth.ts";
 import { BodyWatch } from "./body-watch.ts";
+import { answerOn, GracefulClose } from "./graceful-close.ts";
+import { busOfImportPath, ImportDoor } from "./import.ts";
+import { LongAnswers } from "./long-answers.ts";
 import { busOfPublishPath, PublishDoor } from "./publish.ts";
+import type { ListenOptions } from "./listen.ts";
+import { listen } from "./listen.ts";
 import { rawProblem, refuseEarly } from "./respond.ts";
+
+export type { ListenOptions } from "./listen.ts";
+export { assertCanListen } from "./listen.ts";
 
 export interface HttpServer {
   /** `http://127.0.0.1:8080` */
   readonly url: string;
   readonly port: number;
-  /** Answers what is under way, up to limits.stopAnswersMs, then closes every connection. */
+  /**
+   * Takes no more connections, answers what is under way and what still arrives on open ones, up to
+   * limits.stopAnswersMs, then closes every connection.
+   */
   close(): Promise<void>;
-}
-
-export interface ListenOptions {
-  readonly host: string;
-  /** 0 picks a free one. */
-  readonly port: number;
 }
 
 /** Opens the HTTP door of a started broker; resolves once it accepts requests. */
 export async function startHttpServer(broker: Broker, options: ListenOptions): Promise<HttpServer> {
   refuseUnsafeListening(broker.config, options.host);
   const stopping = new AbortController();
-  const app = await createApp(broker, stopping.signal);
+  const answers = new LongAnswers(broker.clock);
+  const app = await createApp(broker, stopping.signal, answers);
   const server = createServer({
     maxHeaderSize: limits.headerBytesMax,
     headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
+    // Node would cut off imports too: the body watch keeps this time for all others.
+    requestTimeout: 0,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: limits.bodySweepIntervalMs,
     // The gate says in JSON what Node would say with an empty 400.
@@ -49,6 +55,7 @@ export async function startHttpServer(broker: Broker, options: ListenOptions): P
   const watch = new BodyWatch(broker.clock, ({ request, response }, error) => {
     refuseEarly(request, response, error);
   });
+  const graceful = new GracefulClose(server);
   const { host: listenHost } = options;
   installHandlers({ server, broker, app, watch, host: listenHost, stopping: stopping.signal });
   const address = await listen(server, options);
@@ -59,8 +66,9 @@ export async function startHttpServer(broker: Broker, options: ListenOptions): P
     port: address.port,
     close() {
       stopping.abort(new BrokerError("stopping", "the broker is stopping"));
-      closing ??= closeServer(server).then(() => {
+      closing ??= graceful.close().then(() => {
         watch.close();
+        answers.close();
         return app.close();
       });
       return closing;
@@ -82,6 +90,7 @@ function installHandlers(installation: Installation): void {
   const { token, insecure } = broker.config;
   const gate = new Gate({ token, insecure, host });
   const publishDoor = new PublishDoor({ broker, watch });
+  const importDoor = new ImportDoor({ broker, watch, stopping });
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     // A busy client would otherwise keep its connection, and the server, open to the end.
     if (stopping.aborted) response.shouldKeepAlive = false;
@@ -91,9 +100,13 @@ function installHandlers(installation: Installation): void {
       return;
     }
     if (request.method === "POST") {
-      const bus = busOfPublishPath(request.url ?? "");
-      if (bus !== undefined) {
-        publishDoor.handle(request, response, bus);
+      const url = request.url ?? "";
+      const bus = busOfPublishPath(url);
+      const door = bus === undefined ? importDoor : publishDoor;
+      const busName = bus ?? busOfImportPath(url);
+      if (busName !== undefined) {
+        if (stopping.aborted) refuseEarly(request, response, stopping.reason as BrokerError);
+        else door.handle(request, response, busName);
         return;
       }
     }
@@ -107,7 +120,8 @@ function installHandlers(installation: Installation): void {
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     // A body that is declared too large is refused before it is sent.
     const declared = Number(request.headers["content-length"] ?? 0);
-    if (declared <= limits.webhookBodyBytesMax) response.writeContinue();
+    const isImport = busOfImportPath(request.url ?? "") !== undefined;
+    if (declared <= limits.webhookBodyBytesMax || isImport) response.writeContinue();
     onRequest(request, response);
   });
   server.on("clientError", onClientError);
@@ -121,7 +135,7 @@ function hasBody(request: IncomingMessage): boolean {
 /** What Node's parser refuses: answered in our words, then closed, for its framing is lost. */
 function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   const { bytesWritten } = socket as Socket;
-  const isAnswering = "_httpMessage" in socket && socket._httpMessage !== null && bytesWritten > 0;
+  const isAnswering = answerOn(socket) !== undefined && bytesWritten > 0;
   if (error.code === "ECONNRESET" || !socket.writable || isAnswering) {
     socket.destroy();
     return;
@@ -149,34 +163,4 @@ function problemOfParser(code: string | undefined): BrokerError {
         `this is no valid HTTP request (${code ?? "unknown"})`,
       );
   }
-}
-
-function listen(server: Server, options: ListenOptions): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      const where = `${options.host}:${options.port}`;
-      const why = cause.code === "EADDRINUSE" ? "another process listens there" : cause.message;
-      const detail = `cannot listen on ${where}: ${why}; choose another --port or --host`;
-      reject(new BrokerError("invalid_config", detail, { cause }));
-    });
-    server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
-      resolve(server.address() as AddressInfo);
-    });
-  });
-}
-
-/** Sockets live in real time, whatever clock the broker has. Idle connections go at once, busy ones when they have their answer or the time is over. */
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const sweep = systemClock.every(limits.stopSweepIntervalMs, () =>
-      server.closeIdleConnections(),
-    );
-    const cut = systemClock.after(limits.stopAnswersMs, () => server.closeAllConnections());
-    server.close(() => {
-      sweep.dispose();
-      cut.dispose();
-      resolve();
-    });
-    server.closeIdleConnections();
-  });
 }

@@ -86,6 +86,16 @@ export const errorCodes = {
     title: "There is no such dead letter",
     advice: "List them with GET /v1/subscriptions/{id}/dead-letters.",
   },
+  replay_not_found: {
+    status: 404,
+    title: "There is no such replay",
+    advice: "List them with GET /v1/subscriptions/{id}/replays; old ones are forgotten.",
+  },
+  delayed_not_found: {
+    status: 404,
+    title: "No such delayed event waits",
+    advice: "It was appended or cancelled; GET /v1/buses/{bus}/delayed lists those that wait.",
+  },
   method_not_allowed: {
     status: 405,
     title: "This path does not take that method",
@@ -100,6 +110,11 @@ export const errorCodes = {
     status: 409,
     title: "There is one of that name already",
     advice: "Choose another name, or change the existing one with PUT or PATCH.",
+  },
+  not_blocked: {
+    status: 409,
+    title: "No key is blocked by this event",
+    advice: "Look at the status of the subscription; somebody may have moved it already.",
   },
   in_use: {
     status: 409,
@@ -180,12 +195,14 @@ export const errorCodes = {
   disk_full: {
     status: 507,
     title: "The disk is full",
-    advice: "Nothing was stored; free space or shorten the retention.",
+    advice:
+      "Make room on the file system of the data directory, or shorten the retention; nothing was stored.",
   },
   bus_full: {
     status: 507,
     title: "The bus is full of events that nobody has seen yet",
-    advice: "Let the subscriptions catch up or raise retention.maxBytes.",
+    advice:
+      "Let the subscription that the message names catch up, seek on or go, or keep more in retention.",
   },
 
   // Start-up and data directory: these stop the process, no request ever sees them.
@@ -208,6 +225,11 @@ export const errorCodes = {
     status: 500,
     title: "The configuration is not valid",
     advice: "Mend the flag or variable the message names; millrace serve --help lists them.",
+  },
+  cannot_listen: {
+    status: 500,
+    title: "The broker cannot listen on this address",
+    advice: "Choose another --port or --host, or stop the process that listens there.",
   },
   secret_key_missing: {
     status: 500,

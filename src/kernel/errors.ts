@@ -52,3 +52,16 @@ export function systemErrorCode(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !("code" in thrown)) return undefined;
   return typeof thrown.code === "string" ? thrown.code : undefined;
 }
+
+const fileFailures: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EACCES: "you may not read it",
+  EPERM: "you may not read it",
+  EISDIR: "it is a directory",
+};
+
+/** Why a file cannot be read, for a sentence that has named the file: Node's own repeats its path. */
+export function fileFailure(thrown: unknown): string {
+  const known = fileFailures[systemErrorCode(thrown) ?? ""];
+  return known ?? (thrown instanceof Error ? thrown.message : String(thrown));
+}

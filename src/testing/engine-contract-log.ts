@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { EventLog } from "../engine/engine.ts";
+import { keysContract } from "./engine-contract-keys.ts";
 import type { EngineUnderTest, MakeEngineStore } from "./engine-store.ts";
 import { appendTexts, contractSuite, contractTest, readLimit, textsOf } from "./engine-store.ts";
 
@@ -12,6 +13,7 @@ export function logContract(name: string, make: MakeEngineStore): void {
     readContract(make);
     findContract(make);
   });
+  contractSuite(`${name} engine: keys`, () => keysContract(make));
   contractSuite(`${name} engine: retention`, () => trimContract(make));
   contractSuite(`${name} engine: the life of a log`, () => {
     lifeContract(make);

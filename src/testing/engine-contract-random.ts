@@ -56,13 +56,30 @@ async function told(engine: Engine): Promise<unknown> {
   );
   const all = Array.from({ length: offsetMax }, (_, offset) => offset);
   const rescued = await consumerState.rescued(bus, all);
+  const attempts = await Promise.all(
+    subscriptions.map((subscription) =>
+      consumerState.attempts(bus, { ...anyAttempt, subscription }),
+    ),
+  );
   return {
+    attempts: attempts.flat().map(({ details, ...rest }) => ({ ...rest, length: details.length })),
     loaded: await consumerState.load(bus),
     letters,
     rescued: rescued.map(({ offset, payload }) => [offset, Buffer.from(payload).toString("hex")]),
     named: await consumerState.named(bus, 5, offsetMax - 5),
   };
 }
+
+const anyAttempt = {
+  eventId: undefined,
+  offset: undefined,
+  outcome: undefined,
+  status: undefined,
+  since: undefined,
+  before: undefined,
+  below: undefined,
+  limit: 10_000,
+};
 
 function randomChanges(random: SeededRandom): ConsumerChanges {
   const offset = (): number => random.integer(0, offsetMax - 1);
@@ -90,13 +107,33 @@ function randomChanges(random: SeededRandom): ConsumerChanges {
       ...letterKey(),
       generation: 1,
       time: random.integer(0, 5),
-      reason: "rejected",
+      reason: random.pick(["rejected", "too-old"]),
+      eventType: random.chance(0.3) ? undefined : random.pick(["a", "b"]),
+      eventSource: random.pick(["/x", "/y"]),
       details: "{}",
     })),
     deletedLetters: some(0.5, () => {
       const { subscription, letter } = letterKey();
       return { subscription, letter };
     }),
+    attempts: some(0.5, () => ({
+      subscription: random.pick(subscriptions),
+      time: random.integer(0, 1e9),
+      offset: offset(),
+      eventId: `event-${offset()}`,
+      outcome: random.pick(["delivered", "retry", "dead"]),
+      status: random.chance(0.3) ? undefined : random.pick([200, 503]),
+      details: "x".repeat(random.pick([1, 100, 20_000, 200_000])),
+    })),
+    replays: some(0.3, () => ({
+      subscription: random.pick(subscriptions),
+      replay: `replay-${random.integer(0, 5)}`,
+      value: String(random.integer(0, 99)),
+    })),
+    deletedReplays: some(0.2, () => ({
+      subscription: random.pick(subscriptions),
+      replay: `replay-${random.integer(0, 5)}`,
+    })),
     deletedSubscriptions: random.chance(0.05) ? [random.pick(subscriptions)] : [],
     rescued: some(0.4, () => ({ offset: offset(), time: 1, hops: 0, payload: random.bytes(3) })),
   });

@@ -70,6 +70,8 @@ export function letter(
     generation: 1,
     time: 1_767_225_600_000,
     reason: "rejected",
+    eventType: "t",
+    eventSource: "/test",
     details: "{}",
     ...parts,
   };

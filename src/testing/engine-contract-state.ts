@@ -30,7 +30,7 @@ export function stateContract(name: string, make: MakeEngineStore): void {
 
 async function nothingYet({ engine }: EngineUnderTest): Promise<void> {
   const { consumerState } = engine;
-  const empty = { position: undefined, subscriptions: [], parked: [] };
+  const empty = { position: undefined, subscriptions: [], parked: [], replays: [], failures: [] };
   assert.deepEqual(await consumerState.load(bus), empty);
   await engine.log(bus);
   assert.deepEqual(await consumerState.load(bus), empty);

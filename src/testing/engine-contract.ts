@@ -1,3 +1,5 @@
+import { attemptContract } from "./engine-contract-attempts.ts";
+import { delayedContract } from "./engine-contract-delayed.ts";
 import { leaseContract } from "./engine-contract-leases.ts";
 import { letterContract } from "./engine-contract-letters.ts";
 import { logContract } from "./engine-contract-log.ts";
@@ -15,6 +17,8 @@ export function engineContract(name: string, make: MakeEngineStore): void {
   resourceContract(name, make);
   stateContract(name, make);
   letterContract(name, make);
+  attemptContract(name, make);
+  delayedContract(name, make);
   leaseContract(name, make);
   randomStateContract(name, make);
 }

@@ -100,6 +100,9 @@ const noChanges: ConsumerChanges = {
   deadLetters: [],
   deletedLetters: [],
   deletedSubscriptions: [],
+  attempts: [],
+  replays: [],
+  deletedReplays: [],
   rescued: [],
 };
 

@@ -3,7 +3,7 @@ import { isVariableName } from "../expression/template.ts";
 import { limits } from "../kernel/limits.ts";
 import { isObject, isWithinDepth, memberPath, nameKind } from "../kernel/unchecked.ts";
 import type { EventPrinter } from "./printers.ts";
-import { constantPrinter, pathPrinter } from "./printers.ts";
+import { constantPrinter, definitionPrinter } from "./printers.ts";
 import type { Problems } from "./problems.ts";
 
 /** The defined variables by name. A Map, because `constructor` is a legal name. */
@@ -40,7 +40,7 @@ function compileDefinition(name: string, value: unknown, problems: Problems): Ev
   }
   if (typeof value === "string" && value.startsWith("$.")) {
     const reading = parseDollarPath(value);
-    if (reading.ok) return pathPrinter(reading.path);
+    if (reading.ok) return definitionPrinter(reading.path);
     const { position, message } = reading.failure;
     problems.add({ path, code: "invalid_path", message: `column ${position + 1}: ${message}` });
     return constantPrinter(null);
@@ -51,12 +51,12 @@ function compileDefinition(name: string, value: unknown, problems: Problems): Ev
   return constantPrinter(null);
 }
 
-interface Complaint {
+export interface Complaint {
   readonly code: string;
   readonly message: string;
 }
 
-function complainOfConstant(value: unknown): Complaint | undefined {
+export function complainOfConstant(value: unknown): Complaint | undefined {
   if (!isWithinDepth(value, limits.jsonDepthMax)) {
     const message = `the constant is nested more than ${limits.jsonDepthMax} deep`;
     return { code: "too_large", message };

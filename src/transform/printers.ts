@@ -22,6 +22,22 @@ export function constantPrinter(value: unknown): EventPrinter {
   return { kind: "constant", print };
 }
 
+/** A definition: what the path finds in the event before the commands have changed it. */
+export function definitionPrinter(path: Path): EventPrinter {
+  const printer = pathPrinter(path);
+  if (printer.kind === "constant") return printer;
+  return {
+    kind: "lookup",
+    print(context, mode) {
+      const { view } = context;
+      context.view = context.before;
+      const printed = printer.print(context, mode);
+      context.view = view;
+      return printed;
+    },
+  };
+}
+
 export function pathPrinter(path: Path): EventPrinter {
   if (path.root !== "data") return attributePrinter(path.root);
   if (path.steps.length === 0) return { kind: "lookup", print: printData };

@@ -2,13 +2,16 @@ import type {
   CompiledTemplate,
   OnMissing,
   Placeholder,
+  PlaceholderSyntax,
   Reference,
   TemplatePart,
   TextFailure,
 } from "../expression/template.ts";
 import {
+  angleSyntax,
   compileTemplate,
   describePosition,
+  dollarSyntax,
   parseJsonTextTemplate,
   parseJsonValueTemplate,
   parseTextTemplate,
@@ -21,14 +24,18 @@ import type { Definitions } from "./define.ts";
 import type { EventPrinter } from "./printers.ts";
 import { pathPrinter } from "./printers.ts";
 import type { Problems } from "./problems.ts";
+import type { TemplateSyntax } from "./variables.ts";
 
 export type TemplateType = "json" | "text";
+/** `none` leaves the data as the commands have made it. */
+export type GivenType = TemplateType | "none";
 
 export interface TemplateSettings {
   readonly template: unknown;
   readonly templateType: TemplateType | undefined;
   readonly onMissing: OnMissing;
   readonly definitions: Definitions;
+  readonly syntax: TemplateSyntax;
 }
 
 export interface EventTemplate extends CompiledTemplate<TransformContext> {
@@ -51,14 +58,18 @@ export function compileEventTemplate(
     return undefined;
   }
   if (!areDefined(placeholders, settings, problems)) return undefined;
-  const { definitions, onMissing } = settings;
+  const { definitions, onMissing, syntax } = settings;
   if (!areConstantsWithinOutput(placeholders, definitions)) {
     const message = `the constants that it inserts make more than ${limits.transformOutputBytesMax} bytes`;
     problems.add({ path: PATH, code: "too_large", message });
     return undefined;
   }
   const bind = (reference: Reference): EventPrinter => bindReference(reference, definitions);
-  return { type: parsed.type, ...compileTemplate(parsed.parts, { onMissing, bind }) };
+  // Those who come from Vanus know members to go whose bare path finds nothing.
+  const isOmitted = ({ kind }: Reference): boolean =>
+    onMissing === "omit" || (onMissing === "null" && syntax === "angle" && kind === "path");
+  const options = { onMissing, isOmitted, bind };
+  return { type: parsed.type, ...compileTemplate(parsed.parts, options) };
 }
 
 interface ParsedTemplate {
@@ -67,32 +78,39 @@ interface ParsedTemplate {
 }
 
 function parse(settings: TemplateSettings, problems: Problems): ParsedTemplate | undefined {
-  const { template, templateType } = settings;
-  if (typeof template === "string") return parseText(template, templateType, problems);
+  const { template } = settings;
+  if (typeof template === "string") return parseText(template, settings, problems);
   if (typeof template !== "object" || template === null) {
     const message = `expected a string, an object or a list, not ${nameKind(template)}`;
     problems.add({ path: PATH, code: "invalid_value", message });
     return undefined;
   }
-  if (templateType === "text") {
+  if (settings.templateType === "text") {
     const message = 'a template of type "text" is a string; leave templateType out to make JSON';
     problems.add({ path: PATH, code: "invalid_value", message });
     return undefined;
   }
-  return parseValue(template, problems);
+  return parseValue(template, syntaxes[settings.syntax], problems);
 }
+
+const syntaxes: Readonly<Record<TemplateSyntax, PlaceholderSyntax>> = {
+  dollar: dollarSyntax,
+  angle: angleSyntax,
+};
 
 /** The type of a template text that does not say: JSON begins with `{`, `[` or `"`. */
 const JSON_BEGIN = /^[ \t\n\r]*[{["]/;
 
 function parseText(
   text: string,
-  given: TemplateType | undefined,
+  { templateType: given, syntax: name }: TemplateSettings,
   problems: Problems,
 ): ParsedTemplate | undefined {
   if (Buffer.byteLength(text) > limits.templateBytesMax) return refuseSize(problems);
   const type = given ?? (JSON_BEGIN.test(text) ? "json" : "text");
-  const reading = type === "json" ? parseJsonTextTemplate(text) : parseTextTemplate(text);
+  const syntax = syntaxes[name];
+  const parseIt = type === "json" ? parseJsonTextTemplate : parseTextTemplate;
+  const reading = parseIt(text, syntax);
   if (reading.ok) return { type, parts: reading.parts };
   const isGuess = type === "json" && given === undefined;
   const hint = isGuess ? `; it begins like JSON, plain text needs templateType "text"` : "";
@@ -105,7 +123,11 @@ function locate(text: string, { position, message }: TextFailure): string {
   return `${describePosition(text, position)}: ${message}`;
 }
 
-function parseValue(template: object, problems: Problems): ParsedTemplate | undefined {
+function parseValue(
+  template: object,
+  syntax: PlaceholderSyntax,
+  problems: Problems,
+): ParsedTemplate | undefined {
   if (!isWithinDepth(template, limits.jsonDepthMax)) {
     const message = `the template is nested more than ${limits.jsonDepthMax} deep`;
     problems.add({ path: PATH, code: "too_large", message });
@@ -114,7 +136,7 @@ function parseValue(template: object, problems: Problems): ParsedTemplate | unde
   if (Buffer.byteLength(JSON.stringify(template)) > limits.templateBytesMax) {
     return refuseSize(problems);
   }
-  const reading = parseJsonValueTemplate(template);
+  const reading = parseJsonValueTemplate(template, syntax);
   if (reading.ok) return { type: "json", parts: reading.parts };
   for (const { steps, text, failure } of reading.failures) {
     let path = PATH;

@@ -34,11 +34,13 @@ test("without anything the broker listens on loopback, port 8080, and stores in 
   assert.deepEqual(config, {
     engine: "embedded",
     dataDir: "./data",
+    fsync: "always",
     host: "127.0.0.1",
     port: 8080,
     token: undefined,
     insecure: false,
     allowPrivateSinks: false,
+    allowSinks: [],
     secretKey: undefined,
     keyDirectory: "/home/x/.cfg/millrace/keys",
     logLevel: "info",
@@ -94,4 +96,22 @@ test("P8: listening beyond loopback needs a token or --insecure", () => {
   for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "::1"]) {
     assert.equal(readConfig({ host }, {}).host, host);
   }
+});
+
+test("--allow-sinks takes a list with commas, the configuration file a list", async () => {
+  const entries = ["crm.internal", "*.svc.cluster.local", "10.1.0.0/16"];
+  const fromFlag = readConfig({ allowSinks: `${entries.join(", ")},` }, {});
+  assert.deepEqual(fromFlag.allowSinks, entries);
+  const fromEnvironment = readConfig({}, { MILLRACE_ALLOW_SINKS: entries.join() });
+  assert.deepEqual(fromEnvironment.allowSinks, entries);
+  const path = await file("sinks.json", JSON.stringify({ allowSinks: entries }));
+  assert.deepEqual(readConfig({ config: path }, {}).allowSinks, entries);
+  for (const wrong of ["*", "169.254.169.254", "http://crm.internal", 5, [1], { a: 1 }]) {
+    assert.throws(() => readConfig({ allowSinks: wrong }, {}), {
+      code: "invalid_config",
+      message: /--allow-sinks/,
+    });
+  }
+  const many = Array.from({ length: 1001 }, (_, index) => `h${index}`).join();
+  assert.throws(() => readConfig({ allowSinks: many }, {}), { message: /allowedSinksMax/ });
 });

@@ -98,3 +98,12 @@ test("a key that is not 32 bytes is refused with a way to make one", async () =>
     );
   }
 });
+
+test("a key directory that cannot be made is refused at once, with the way out", async () => {
+  const options = { resources, secretKey: undefined, random: systemRandom, logger: silentLogger };
+  const secrets = new Secrets({ ...options, keyDirectory: "/proc/nowhere/keys" });
+  await secrets.open();
+  const attempt = secrets.seal("secret", "source/github");
+  await rejects(attempt, "invalid_config", /\/proc\/nowhere\/keys cannot be created.*--key-dir/);
+  await opened().then((able) => able.seal("secret", "source/github"));
+});

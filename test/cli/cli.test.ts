@@ -33,6 +33,7 @@ async function millrace(argv: readonly string[], url: string = broker.url): Prom
     env: { MILLRACE_URL: url },
     version: "9.9.9",
     serve: {
+      assertCanListen: () => Promise.resolve(),
       startHttpServer: () => Promise.reject(new Error("these tests run no server")),
       untilAskedToStop: () => Promise.resolve("SIGTERM"),
       announce: () => undefined,
@@ -40,6 +41,10 @@ async function millrace(argv: readonly string[], url: string = broker.url): Prom
     output: {
       print: (text) => void (printed += `${text}\n`),
       notice: (text) => void (noticed += `${text}\n`),
+      write: (bytes) => {
+        printed += Buffer.from(bytes).toString();
+        return Promise.resolve();
+      },
     },
   });
   return { status, printed, noticed };
@@ -64,6 +69,18 @@ test("bus create, list, get and delete do what they say", async () => {
   assert.match((await millrace(["bus", "get", "orders"])).printed, /name +orders/);
   assert.match((await millrace(["bus", "delete", "orders"])).printed, /bus +deleted/);
   assert.match((await millrace(["bus", "get", "orders"])).noticed, /no such bus|There is no/);
+});
+
+test("bus create switches deduplication on, and bus get shows it", async () => {
+  const created = await millrace(["bus", "create", "once", "--dedup-window", "1h"]);
+  assert.match(created.printed, /deduplication +1h, at most 1000000 events/, created.noticed);
+  const few = await millrace(["bus", "create", "few", "--dedup-max-keys", "5"]);
+  assert.match(few.printed, /deduplication +10m, at most 5 events/, few.noticed);
+  assert.match((await millrace(["bus", "get", "default"])).printed, /deduplication +off/);
+  const wrong = await millrace(["bus", "create", "wrong", "--dedup-window", "soon"]);
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.noticed, /deduplication\.window/);
+  for (const bus of ["once", "few"]) await millrace(["bus", "delete", bus]);
 });
 
 test("bus create refuses a bus that exists instead of changing it", async () => {
@@ -129,11 +146,38 @@ test("subscription commands take the article's flags and find a subscription by 
   assert.equal((paused as { config: { paused: boolean } }).config.paused, true);
   const status = await millrace(["subscription", "status", "stars"]);
   assert.match(status.printed, /state +paused/);
+  const sought = await millrace(["subscription", "seek", "stars", "--to", "earliest"]);
+  assert.match(sought.printed, /generation +2, from offset 0/);
   const resumed = await json(["subscription", "resume", created.id]);
   assert.equal((resumed as { config: { paused: boolean } }).config.paused, false);
   assert.match((await millrace(["subscription", "list"])).printed, /stars +default +HTTP/);
   assert.match((await millrace(["subscription", "get", "stars"])).printed, /"id":/);
   assert.match((await millrace(["subscription", "delete", "stars"])).printed, /deleted/);
+});
+
+test("bus export, bus import and event tail move the same lines", async () => {
+  await json(["bus", "create", "origin"]);
+  await json(["bus", "create", "copy"]);
+  for (const id of ["a", "b", "c"]) {
+    await json(["event", "put", "origin", "--type", "t", "--id", id, "--data", '{"n": 1}']);
+  }
+  const exported = await millrace(["bus", "export", "origin", "--from", "1"]);
+  assert.equal(exported.status, 0, exported.noticed);
+  assert.equal(exported.printed.split("\n").length, 3);
+  const file = path.join(directory.path, "origin.ndjson");
+  await writeFile(file, exported.printed);
+  const imported = (await json(["bus", "import", "copy", file])) as { imported: number };
+  assert.equal(imported.imported, 2);
+  const filter = '{"exact": {"id": "c"}}';
+  const tail = ["event", "tail", "copy", "--from", "earliest", "--limit", "1", "--filter", filter];
+  const shown = await millrace(tail);
+  assert.equal(shown.printed, `${exported.printed.split("\n")[1]}\n`);
+  await writeFile(file, `${exported.printed}oops\n`);
+  const refused = await millrace(["bus", "import", "copy", file]);
+  assert.equal(refused.status, 1);
+  assert.match(refused.noticed, /line 3: [\s\S]*2 lines before it were imported/);
+  const missing = await millrace(["bus", "import", "copy", "/no/file"]);
+  assert.deepEqual([missing.status, /\/no\/file/.test(missing.noticed)], [2, true]);
 });
 
 const wrong: readonly (readonly [string, readonly string[], number, RegExp])[] = [
@@ -177,6 +221,46 @@ for (const [what, argv, status, says] of wrong) {
     assert.equal(ran.printed, "");
   });
 }
+
+const httpWords = /\b(GET|POST|PUT|PATCH|DELETE) |\/v1\/|If-None-Match|ETag|merge-patch/;
+const unknown: readonly (readonly [RegExp, ...string[]])[] = [
+  [
+    /bus: there is no bus 'nope'/,
+    "subscription",
+    "create",
+    "--sink",
+    "https://a.b",
+    "--bus",
+    "nope",
+  ],
+  [/subscription list/, "subscription", "get", "nope"],
+  [/subscription list/, "subscription", "delete", "nope"],
+  [/bus create/, "bus", "get", "nope"],
+  [/bus list/, "event", "put", "nope", "--type", "a"],
+  [/exists already/, "bus", "create", "default"],
+  [/event get <bus> earliest/, "event", "get", "default", "99999"],
+];
+for (const [says, ...argv] of unknown) {
+  test(`millrace ${argv.join(" ")} complains in words of the command line`, async () => {
+    const ran = await millrace(argv);
+    assert.equal(ran.status, 1);
+    assert.match(ran.noticed, says);
+    assert.doesNotMatch(ran.noticed, httpWords);
+  });
+}
+
+test("a file that cannot be read is named once, with the reason", async () => {
+  for (const argv of [
+    ["event", "put", "default", "--event", "@nofile"],
+    ["serve", "--config", "nofile"],
+  ]) {
+    const { status, noticed } = await millrace(argv);
+    assert.notEqual(status, 0);
+    assert.match(noticed, /cannot read the file 'nofile': there is no such file/);
+    assert.equal(noticed.split("nofile").length, 2, noticed);
+    assert.doesNotMatch(noticed, /ENOENT|Error:/);
+  }
+});
 
 test("without a broker the message says how to start one", async () => {
   const { status, noticed } = await millrace(["bus", "list"], "http://127.0.0.1:1");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { addressKind } from "../../src/connector/address-rules.ts";
+import { objectionToAllowedSink } from "../../src/connector/allowed-sinks.ts";
 import { NetworkGuard } from "../../src/connector/network-guard.ts";
 import type { NameResolver } from "../../src/connector/name-resolver.ts";
 
@@ -72,21 +73,21 @@ const unusable: readonly (readonly [string, RegExp])[] = [
 ];
 
 for (const url of privateLiterals) {
-  test(`P8: ${url} is refused, and allowed with private sinks`, () => {
+  test(`P8, F22: ${url} is refused, and allowed with private sinks`, () => {
     assert.match(closed.objectionsToUrl(url).join(), /private network.*--allow-private-sinks/);
     assert.deepEqual(open.objectionsToUrl(url), []);
   });
 }
 
 for (const url of forbiddenLiterals) {
-  test(`P8: ${url} is refused even with private sinks`, () => {
+  test(`P8, F22: ${url} is refused even with private sinks`, () => {
     assert.match(closed.objectionsToUrl(url).join(), /link-local or metadata/);
     assert.match(open.objectionsToUrl(url).join(), /link-local or metadata/);
   });
 }
 
 for (const port of [22, 25, 6379]) {
-  test(`P8: port ${port} of another service is refused, and open with private sinks`, () => {
+  test(`P8, F22: port ${port} of another service is refused, and open with private sinks`, () => {
     const url = `http://good.example:${port}/`;
     assert.match(closed.objectionsToUrl(url).join(), new RegExp(`port ${port} `));
     assert.deepEqual(open.objectionsToUrl(url), []);
@@ -115,17 +116,81 @@ test("low ports other than 80 and 443 are open to private sinks only", () => {
   assert.deepEqual(open.objectionsToUrl("http://good.example:81/"), []);
 });
 
-test("a private network on the list is open while the others stay closed", () => {
-  const some = new NetworkGuard(
-    { allowPrivateSinks: false, allowedNetworks: ["10.1.0.0/16", "fd12::/16", "192.168.1.7"] },
-    silent,
-  );
-  assert.equal(some.objectionToAddress("10.1.2.3"), undefined);
-  assert.equal(some.objectionToAddress("fd12::1"), undefined);
-  assert.equal(some.objectionToAddress("192.168.1.7"), undefined);
-  assert.match(some.objectionToAddress("10.2.0.1") ?? "", /private/);
-  assert.match(some.objectionToAddress("169.254.169.254") ?? "", /metadata/);
+/** The list, a URL, and why it is refused; undefined if it is not. */
+const listed: readonly (readonly [readonly string[], string, RegExp | undefined])[] = [
+  [["10.1.0.0/16"], "http://10.1.2.3/", undefined],
+  [["10.1.0.0/16"], "http://10.2.0.1/", /private/],
+  [["10.1.0.0/16"], "http://[::ffff:10.1.2.3]/", undefined],
+  [["10.1.0.0/16"], "http://10.1.2.3:8080/", undefined],
+  [["10.1.0.0/16"], "http://10.1.2.3:6379/", /port 6379 belongs/],
+  [["10.1.0.0/16"], "http://10.1.2.3:81/", /port 81 is closed/],
+  [["192.168.1.7"], "http://192.168.1.7/", undefined],
+  [["192.168.1.7"], "http://192.168.1.8/", /private/],
+  [["192.168.1.7:8080"], "http://192.168.1.7:8080/", undefined],
+  [["192.168.1.7:8080"], "http://192.168.1.7:8081/", /private/],
+  [["192.168.1.7:8080"], "http://192.168.1.7/", /private/],
+  [["192.168.1.7:6379"], "http://192.168.1.7:6379/", undefined],
+  [["192.168.1.7:80"], "http://192.168.1.7/", undefined],
+  [["192.168.1.7:443"], "https://192.168.1.7/", undefined],
+  [["fd12::/16"], "http://[fd12::1]/", undefined],
+  [["fd12::1"], "http://[fd12::1]/", undefined],
+  [["[fd12::1]:8080"], "http://[fd12::1]:8080/", undefined],
+  [["[fd12::1]:8080"], "http://[fd12::1]/", /private/],
+  [["127.0.0.0/8"], "http://127.1/", undefined],
+  [["127.0.0.0/8"], "http://localhost/", /private/], // It is ::1 too.
+  [["127.0.0.0/8", "::1"], "http://localhost/", undefined],
+  [["localhost"], "http://LOCALHOST./", undefined],
+  [["localhost"], "http://127.0.0.1/", /private/],
+  [["*.localhost"], "http://api.localhost:3000/", undefined],
+  [["*.localhost"], "http://localhost/", /private/],
+  [["crm.internal:81"], "http://crm.internal:81/", undefined],
+  [["crm.internal"], "http://crm.internal:81/", /port 81/],
+  [["CRM.Internal:81"], "http://crm.internal:81/", undefined],
+  [["bücher.internal:81"], "http://xn--bcher-kva.internal:81/", undefined],
+  [["100.64.0.0/10"], "http://100.100.100.200/", /metadata/],
+  [["0.0.0.0/0", "::/0"], "http://169.254.169.254/", /metadata/],
+  [["0.0.0.0/0", "::/0"], "http://[fd00:ec2::254]/", /metadata/],
+  [["0.0.0.0/0", "::/0"], "http://[64:ff9b::a9fe:a9fe]/", /metadata/],
+];
+for (const [allowSinks, url, refusal] of listed) {
+  test(`F22: with --allow-sinks ${allowSinks.join()} ${url} ${refusal === undefined ? "passes" : "is refused"}`, () => {
+    for (const each of allowSinks) assert.equal(objectionToAllowedSink(each), undefined);
+    const guard = new NetworkGuard({ allowPrivateSinks: false, allowSinks }, silent);
+    const objections = guard.objectionsToUrl(url).join();
+    if (refusal === undefined) assert.equal(objections, "");
+    else assert.match(objections, refusal);
+  });
+}
+
+test("the refusal names the entry that would open the sink", () => {
+  assert.match(closed.objectionsToUrl("http://10.0.0.5/").join(), /--allow-sinks 10\.0\.0\.5,/);
 });
+
+for (const entry of [
+  "",
+  "*",
+  "*.",
+  "https://crm.internal",
+  "crm.internal/path",
+  "user@crm.internal",
+  "crm internal",
+  "crm.internal:0",
+  "crm.internal:70000",
+  "crm.internal:http",
+  "10.0.0.0/33",
+  "fd00::/129",
+  "10.0.0/8",
+  "*.10.0.0.5",
+  "a*.internal",
+  "169.254.169.254",
+  "169.254.0.0/16",
+  "[fe80::1]:80",
+  "fd00:ec2::254",
+]) {
+  test(`--allow-sinks '${entry}' is refused`, () => {
+    assert.match(objectionToAllowedSink(entry) ?? "", /neither a host|every host|nothing opens/);
+  });
+}
 
 test("every special range of both families is known", () => {
   const specials = (

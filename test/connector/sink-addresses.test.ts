@@ -50,7 +50,7 @@ const refusedAnswers: readonly (readonly [string, string, readonly string[]])[] 
   ["mapped loopback", "mapped.example", ["::ffff:127.0.0.1"]],
 ];
 for (const [row, name, addresses] of refusedAnswers) {
-  test(`P8: ${row} is refused at the connection, and nobody is connected to`, async () => {
+  test(`P8, F22: ${row} is refused at the connection, and nobody is connected to`, async () => {
     await using listener = await acceptAll();
     const resolver = scripted(addresses);
     const context = makeContext({ allowPrivateSinks: false, resolver });
@@ -85,7 +85,7 @@ test("P8, 27: rebinding: the name is resolved once and the checked address is co
   const resolver = scripted(["127.0.0.2"], ["127.0.0.1"]);
   const context = makeContext({
     allowPrivateSinks: false,
-    allowedNetworks: ["127.0.0.2"],
+    allowSinks: ["127.0.0.2"],
     resolver,
   });
   const url = `http://rebind.example:${checked.port}/`;
@@ -96,6 +96,81 @@ test("P8, 27: rebinding: the name is resolved once and the checked address is co
   assert.equal(second.failure, "connect", second.error);
   assert.deepEqual(resolver.asked, ["rebind.example"]);
   assert.equal(checked.connects(), 0);
+});
+
+const inCluster: readonly (readonly [string, readonly string[], readonly string[], boolean])[] = [
+  ["its name", ["svc.cluster.test"], ["127.0.0.1"], true],
+  ["its suffix", ["*.cluster.test"], ["127.0.0.1"], true],
+  ["the network it resolves to", ["127.0.0.0/8"], ["127.0.0.1"], true],
+  ["another name", ["other.cluster.test"], ["127.0.0.1"], false],
+  ["a part of its address only", ["127.0.0.1"], ["127.0.0.1", "10.0.0.5"], false],
+  ["a name of the metadata service", ["*.cluster.test"], ["169.254.169.254"], false],
+];
+for (const [what, allowSinks, addresses, isOpen] of inCluster) {
+  test(`F22: with ${what} on the allow-list a private name is ${isOpen ? "open" : "refused"}`, async () => {
+    await using listener = await acceptAll();
+    const context = makeContext({
+      allowPrivateSinks: false,
+      allowSinks,
+      resolver: scripted(addresses),
+    });
+    const sinkUrl = `http://svc.cluster.test:${listener.port}/`;
+    await using sink = openSink("HTTP", { sink: sinkUrl }, context);
+    const outcome = await sink.send();
+    assert.equal(outcome.outcome, isOpen ? "delivered" : "retry", JSON.stringify(outcome));
+    if (!isOpen) assert.equal(failureOf(outcome).failure, "address");
+    assert.equal(listener.connects(), isOpen ? 1 : 0);
+  });
+}
+
+test("F22: an entry with a port opens the name on that port only", async () => {
+  await using listener = await acceptAll();
+  for (const [port, isOpen] of [
+    [listener.port, true],
+    [listener.port === 65_535 ? 1024 : listener.port + 1, false],
+  ] as const) {
+    const allowSinks = [`svc.cluster.test:${port}`];
+    const resolver = scripted(["127.0.0.1"]);
+    const context = makeContext({ allowPrivateSinks: false, allowSinks, resolver });
+    const sinkUrl = `http://svc.cluster.test:${listener.port}/`;
+    await using sink = openSink("HTTP", { sink: sinkUrl }, context);
+    assert.equal((await sink.send()).outcome, isOpen ? "delivered" : "retry");
+  }
+  assert.equal(listener.connects(), 1);
+});
+
+test("F22: a closed port is refused at the connection too, if the policy changed since", async () => {
+  const resolver = scripted(["127.0.0.1"]);
+  const context = makeContext({ allowPrivateSinks: false, allowSinks: ["127.0.0.1"], resolver });
+  await using sink = openSink("HTTP", { sink: "http://cache.example:6379/" }, context);
+  assert.match(failureOf(await sink.send()).error, /port 6379 belongs to a service/);
+  assert.deepEqual(resolver.asked, []);
+});
+
+test("F22: the address that the socket has reached is judged as well", async () => {
+  let requests = 0;
+  await using server = await httpServer((request, response) => {
+    requests += 1;
+    request.resume();
+    response.writeHead(204).end();
+  });
+  // An address that is public when it is looked at, and loopback when it is connected to.
+  let looks = 0;
+  const turncoat: ResolvedAddress = {
+    get address() {
+      looks += 1;
+      return looks === 1 ? "1.1.1.1" : "127.0.0.1";
+    },
+    family: 4,
+  };
+  const resolver: NameResolver = { resolve: () => Promise.resolve([turncoat]) };
+  const context = makeContext({ allowPrivateSinks: false, resolver });
+  const sinkUrl = `http://turncoat.example:${server.port}/`;
+  await using sink = openSink("HTTP", { sink: sinkUrl }, context);
+  const { failure, error } = failureOf(await sink.send());
+  assert.equal(failure, "address", error);
+  assert.match(error, /127\.0\.0\.1 lies in a private network/);
+  assert.equal(requests, 0);
 });
 
 test("the name of the URL stays in Host while the connection goes to the resolved address", async () => {

@@ -52,6 +52,7 @@ export function makeContext(overrides: Partial<SinkContextOptions> = {}): SinkCo
 export interface TestSink extends AsyncDisposable {
   readonly sink: OpenSink;
   send(overrides?: Partial<SinkDelivery>): Promise<Outcome>;
+  sendBatch(deliveries: readonly SinkDelivery[]): Promise<readonly Outcome[]>;
 }
 
 export function openSink(
@@ -71,6 +72,15 @@ export function openSink(
         sink.send(makeDelivery(overrides), (outcome) => {
           if (!hasReturned) throw new Error("settled before send had returned");
           resolve(outcome);
+        });
+        hasReturned = true;
+      }),
+    sendBatch: (deliveries) =>
+      new Promise((resolve) => {
+        let hasReturned = false;
+        sink.sendBatch(deliveries, (outcomes) => {
+          if (!hasReturned) throw new Error("settled before sendBatch had returned");
+          resolve(outcomes);
         });
         hasReturned = true;
       }),

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Outcome } from "../../src/connector/sink.ts";
+import { AttemptLog } from "../../src/delivery/attempt-log.ts";
 import { Consumer } from "../../src/delivery/consumer.ts";
 import type { BufferBudget } from "../../src/delivery/contract.ts";
 import type { Delivery } from "../../src/delivery/entry.ts";
 import { createLiveEvent } from "../../src/delivery/entry.ts";
+import type { CircuitNews } from "../../src/delivery/circuits.ts";
 import { Settler } from "../../src/delivery/settler.ts";
 import { nextState } from "../../src/delivery/states.ts";
 import { SteadyTime } from "../../src/delivery/steady-time.ts";
@@ -58,6 +60,7 @@ interface Stored {
   readonly row: SubscriptionState;
   readonly parked: readonly ParkedState[];
   readonly places: Map<number, Place>;
+  readonly returned: Set<number>;
   readonly next: number;
 }
 
@@ -73,6 +76,8 @@ class Driver {
   /** Offsets delivered at least once, whatever crashes forgot since. */
   readonly everDelivered = new Set<number>();
   inFlight: Delivery[] = [];
+  /** Given up and taken back by a circuit that opened. */
+  returned = new Set<number>();
   revision = 1;
   stored: Stored;
   readonly #deadLetter: boolean;
@@ -84,10 +89,12 @@ class Driver {
       time: this.time,
       random: new SeededRandom(options.seed),
       onAttempt: undefined,
+      attemptLog: new AttemptLog(),
       onLetter: () => undefined,
       onChanged: () => undefined,
       onDormant: (consumer) => consumer.releaseBuffers(),
       onGone: () => undefined,
+      onCircuit: (consumer, news) => this.circuitChanged(consumer, news),
     });
     this.consumer = new Consumer({
       plan: this.plan(false),
@@ -104,10 +111,12 @@ class Driver {
       id: "s",
       revision: this.revision,
       startOffset: 0,
-      filter: { passes: () => true, explain: () => [], types: undefined },
+      filter: { passes: () => true, explain: () => [], anchorings: [] },
       transformer: undefined,
       sink: new ScriptedSink(this.clock),
       concurrency: 4,
+      rateLimit: 0,
+      circuitKey: undefined,
       timeoutMs: 1000,
       retry: { maxAttempts: 6, maxAgeMs: 60_000, minDelayMs: 1000, maxDelayMs: 20_000 },
       deadLetter: this.#deadLetter,
@@ -125,7 +134,13 @@ class Driver {
       return parkedRowOf(this.consumer, delivery.offset, delivery.retry);
     });
     const row = rowOf(this.consumer);
-    return structuredClone({ row, parked, places: this.places, next: this.next });
+    return structuredClone({
+      row,
+      parked,
+      places: this.places,
+      returned: this.returned,
+      next: this.next,
+    });
   }
 
   run(command: Command): void {
@@ -185,8 +200,24 @@ class Driver {
       this.places.set(delivery.offset, "filtered");
       return;
     }
-    this.consumer.begin(delivery);
+    this.consumer.begin(delivery, this.now);
     this.inFlight.push(delivery);
+  }
+
+  circuitChanged(consumer: Consumer, news: CircuitNews): void {
+    if (news === "closed") consumer.circuitClosed(this.now);
+    if (news === "opened") {
+      consumer.circuitOpened(this.now);
+      // Whatever is open again now was given up before.
+      for (const [offset, place] of this.places) {
+        if (place !== "dead" && place !== "discarded") continue;
+        if (!consumer.open.has(offset) && !consumer.retries.has(offset)) continue;
+        assert(!this.returned.has(offset), `offset ${offset} came back a second time`);
+        this.returned.add(offset);
+        this.places.set(offset, "open");
+      }
+    }
+    if (consumer.isDormant()) consumer.releaseBuffers();
   }
 
   fetch(finds: boolean): void {
@@ -246,10 +277,18 @@ class Driver {
     const { paused } = this.consumer.plan;
     this.consumer.close();
     this.inFlight = [];
-    const { row, parked, places, next } = structuredClone(this.stored);
+    const { row, parked, places, returned, next } = structuredClone(this.stored);
     this.places = places;
+    this.returned = returned;
     this.next = next;
-    this.consumer = loadConsumer({ plan: this.plan(paused), budget: this.budget, row, parked });
+    this.consumer = loadConsumer({
+      plan: this.plan(paused),
+      budget: this.budget,
+      row,
+      parked,
+      replays: [],
+      failures: [],
+    });
   }
 
   check(): void {

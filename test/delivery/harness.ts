@@ -16,6 +16,7 @@ import type {
   EventLog,
   Gap,
   Lease,
+  LetterFilter,
   RecordBatch,
 } from "../../src/engine/engine.ts";
 import { createMemoryEngine } from "../../src/engine/memory/memory-engine.ts";
@@ -33,12 +34,16 @@ export const bus = "orders";
 export const everything: CompiledFilter = {
   passes: () => true,
   explain: () => [],
-  types: undefined,
+  anchorings: [],
 };
 
 export function onlyTypes(...types: string[]): CompiledFilter {
   const set = new Set(types);
-  return { passes: (view) => set.has(view.event.type), explain: () => [], types: set };
+  return {
+    passes: (view) => set.has(view.event.type),
+    explain: () => [],
+    anchorings: [[{ attribute: "type", kind: "exact", values: types }]],
+  };
 }
 
 /** Passes by a property of the id, without telling the index. */
@@ -46,7 +51,7 @@ export function idsWhere(wanted: (id: number) => boolean): CompiledFilter {
   return {
     passes: (view) => wanted(Number(view.event.id)),
     explain: () => [],
-    types: undefined,
+    anchorings: [],
   };
 }
 
@@ -98,6 +103,7 @@ export interface Sent {
 
 /** A far end under the control of the test: answers in a later turn, or after virtual time. */
 export class ScriptedSink implements OpenSink {
+  readonly batch: undefined = undefined;
   script: Script;
   latencyMs = 0;
   readonly sent: Sent[] = [];
@@ -110,6 +116,10 @@ export class ScriptedSink implements OpenSink {
   constructor(clock: FakeClock, script: Script = () => delivered) {
     this.#clock = clock;
     this.script = script;
+  }
+
+  sendBatch(): void {
+    throw new Error("this sink takes no batches");
   }
 
   send(delivery: SinkDelivery, settled: (outcome: Outcome) => void): void {
@@ -271,6 +281,9 @@ export class World {
       deadLetters: (name, query) => consumerState.deadLetters(name, query),
       deadLetter: (name, subscription, letter) =>
         consumerState.deadLetter(name, subscription, letter),
+      countDeadLetters: (name, subscription, filter) =>
+        consumerState.countDeadLetters(name, subscription, filter),
+      attempts: (name, query) => consumerState.attempts(name, query),
       rescued: (name, offsets) => consumerState.rescued(name, offsets),
       named: (name, from, before) => consumerState.named(name, from, before),
     };
@@ -301,6 +314,8 @@ export class World {
       filter: everything,
       transformer: undefined,
       concurrency: 64,
+      rateLimit: 0,
+      circuitKey: undefined,
       timeoutMs: 60_000,
       retry: {
         maxAttempts: undefined,
@@ -381,6 +396,16 @@ export class World {
     await this.lease.release();
   }
 }
+
+export const anyLetter: LetterFilter = {
+  since: undefined,
+  before: undefined,
+  reason: undefined,
+  eventType: undefined,
+  eventSource: undefined,
+  generation: undefined,
+  offset: undefined,
+};
 
 /** P2: every offset of [start, next) is in exactly one place. */
 export function assertIdentity(status: DeliveryStatus): void {

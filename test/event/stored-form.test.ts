@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { decodeEvent, encodeEvent } from "../../src/event/stored-form.ts";
+import { decodeEvent, decodeEventKeys, encodeEvent } from "../../src/event/stored-form.ts";
 import { AssertionFailed } from "../../src/kernel/assert.ts";
 import { limits } from "../../src/kernel/limits.ts";
 import { arbitraryEvent, eventOf } from "./support.ts";
@@ -23,6 +23,18 @@ suite("the stored form", () => {
         assert.deepEqual([...decoded.extensions.keys()], [...stored.extensions.keys()]);
       }),
       { numRuns: 500 },
+    );
+  });
+
+  test("its keys are read alone as they are read with all", () => {
+    fc.assert(
+      fc.property(arbitraryEvent, fc.nat(7), (event, before) => {
+        const form = encodeEvent(event);
+        const buffer = Buffer.concat([Buffer.alloc(before, 1), form, Buffer.from("behind")]);
+        const end = before + form.length;
+        const { type, source, subject } = decodeEvent(buffer, before, end);
+        assert.deepEqual(decodeEventKeys(buffer, before, end), { type, source, subject });
+      }),
     );
   });
 

@@ -79,7 +79,7 @@ export const extensionValue: fc.Arbitrary<AttributeValue> = fc.oneof(
 export const arbitraryEvent: fc.Arbitrary<CloudEvent> = fc
   .record({
     id: text,
-    source: text,
+    source: text.map((path) => `/${path.replaceAll(/[!-~]/g, encodeURIComponent)}`),
     type: text,
     subject: fc.option(text, { nil: undefined }),
     time: fc.constantFrom(undefined, "2026-01-31T23:59:59.123456789z", "1990-12-31T15:59:60-08:00"),

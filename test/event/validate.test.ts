@@ -196,7 +196,7 @@ suite("I8: attribute values", () => {
   for (const value of [{}, [], { a: 1 }, ["x"]]) {
     test(`${JSON.stringify(value)} is refused`, () => {
       refuses({ confluentrouting: value }, "confluentrouting invalid_type");
-      refuses({ id: value }, "id invalid_type", "id missing");
+      refuses({ id: value }, "id invalid_type");
     });
   }
 });
@@ -261,6 +261,12 @@ suite("I10: source is any URI-reference", () => {
     "é/ü",
   ]) {
     test(`${value} is legal and stays as it is`, () => accepts("source", value));
+  }
+});
+
+suite("I10: what is no URI-reference is refused", () => {
+  for (const value of ["http://[bad", ":a", "/a\\b", "/100%"]) {
+    test(`${value} is refused`, () => refuses({ source: value }, "source invalid_value"));
   }
 });
 

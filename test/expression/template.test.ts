@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { TemplatePart, TemplateReading } from "../../src/expression/template.ts";
 import {
   compactJson,
+  dollarSyntax,
   parseJsonTextTemplate,
   parseTextTemplate,
 } from "../../src/expression/template.ts";
@@ -38,7 +39,7 @@ const texts: readonly [template: string, parts: string][] = [
 
 test("a text template is text and placeholders", () => {
   for (const [template, parts] of texts) {
-    assert.equal(shown(parseTextTemplate(template)), parts, template);
+    assert.equal(shown(parseTextTemplate(template, dollarSyntax)), parts, template);
   }
 });
 
@@ -55,7 +56,7 @@ const jsons: readonly [template: string, parts: string][] = [
 
 test("a JSON text template is cut along the structure of its JSON", () => {
   for (const [template, parts] of jsons) {
-    assert.equal(shown(parseJsonTextTemplate(template)), parts, template);
+    assert.equal(shown(parseJsonTextTemplate(template, dollarSyntax)), parts, template);
   }
 });
 
@@ -70,7 +71,7 @@ const refused: readonly [template: string, position: number, message: RegExp][] 
 
 test("a bad placeholder is refused where it is wrong", () => {
   for (const [template, position, message] of refused) {
-    const reading = parseTextTemplate(template);
+    const reading = parseTextTemplate(template, dollarSyntax);
     assert(!reading.ok, template);
     assert.match(reading.failure.message, message, template);
     assert.equal(reading.failure.position, position, template);
@@ -95,7 +96,7 @@ const refusedJson: readonly [template: string, position: number, message: RegExp
 
 test("a JSON text template that makes no JSON is refused where it is wrong", () => {
   for (const [template, position, message] of refusedJson) {
-    const reading = parseJsonTextTemplate(template);
+    const reading = parseJsonTextTemplate(template, dollarSyntax);
     assert(!reading.ok, template);
     assert.match(reading.failure.message, message, template);
     assert.equal(reading.failure.position, position, template);

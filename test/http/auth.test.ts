@@ -3,6 +3,7 @@ import { request as sendRequest } from "node:http";
 import { test } from "node:test";
 import { createBroker } from "../../src/broker/broker.ts";
 import { createApp } from "../../src/http/app.ts";
+import { LongAnswers } from "../../src/http/long-answers.ts";
 import { startHttpServer } from "../../src/http/server.ts";
 import type { BrokerError } from "../../src/kernel/errors.ts";
 import type { HttpBroker } from "../support/http-broker.ts";
@@ -11,7 +12,7 @@ import { startHttpBroker } from "../support/http-broker.ts";
 /** Every route of the server, with its parameters filled in. */
 async function everyRoute(): Promise<{ method: string; path: string }[]> {
   const broker = await createBroker({ engine: "memory", logLevel: "silent" });
-  const app = await createApp(broker, new AbortController().signal);
+  const app = await createApp(broker, new AbortController().signal, new LongAnswers(broker.clock));
   const routes = app.routes.all().map(({ method, url }) => ({
     method,
     path: url.replace(":offset", "0").replace(/:\w+/g, "x"),

@@ -130,6 +130,7 @@ function failingEngine(failure: BrokerError): {
       deleteLog: (bus) => engine.deleteLog(bus),
       resources: engine.resources,
       consumerState: engine.consumerState,
+      delayed: engine.delayed,
       leases: engine.leases,
       onHealth(listener) {
         listeners.add(listener);
@@ -163,6 +164,7 @@ test("readiness is 503 with the reason while storage takes nothing, and recovers
   const health = {
     engine: "memory",
     durability: "disk",
+    fsync: "always",
     writable: false,
     reason: "the disk is full",
   } as const;

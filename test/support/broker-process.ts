@@ -9,8 +9,11 @@ import { fileURLToPath } from "node:url";
 
 export const root: string = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 
+const ANSWER_MS_MAX = 30_000;
+
 export interface BrokerProcess {
   readonly url: string;
+  readonly pid: number;
   /** Everything it printed so far, both streams. */
   output(): string;
   /** SIGKILL, no farewell. */
@@ -23,13 +26,14 @@ export interface BrokerProcessOptions {
   readonly dataDir: string;
   readonly verb?: "serve" | "dev";
   readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startBrokerProcess(options: BrokerProcessOptions): Promise<BrokerProcess> {
   const { dataDir, verb = "serve", flags = [] } = options;
   const args = ["src/main.ts", verb, "--port", "0", "--data-dir", dataDir, ...flags];
   // Keys for secrets go beside the data, so that no test writes into the home of its user.
-  const env = { ...process.env, XDG_CONFIG_HOME: `${dataDir}-config` };
+  const env = { ...process.env, XDG_CONFIG_HOME: `${dataDir}-config`, ...options.env };
   const child = spawn(process.execPath, args, {
     cwd: root,
     env,
@@ -41,6 +45,7 @@ export async function startBrokerProcess(options: BrokerProcessOptions): Promise
   const url = await listeningUrl(child, () => text);
   return {
     url,
+    pid: child.pid ?? 0,
     output: () => text,
     async kill() {
       const exited = hasExited(child) ? undefined : once(child, "exit");
@@ -84,12 +89,15 @@ export async function temporaryDirectory(): Promise<{ path: string } & AsyncDisp
 
 /** Sends JSON and fails loudly on anything but a 2xx. */
 export async function sendJson(method: string, url: string, body?: unknown): Promise<unknown> {
-  const init: RequestInit = { method };
+  // Without an end a broker that does not answer would look like a test that hangs.
+  const init: RequestInit = { method, signal: AbortSignal.timeout(ANSWER_MS_MAX) };
   if (body !== undefined) {
     init.headers = { "content-type": "application/json" };
     init.body = JSON.stringify(body);
   }
-  const answer = await fetch(url, init);
+  const answer = await fetch(url, init).catch((error: unknown) => {
+    throw new Error(`${method} ${url} got no answer`, { cause: error });
+  });
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${method} ${url} answered ${answer.status}: ${text}`);
   return text === "" ? undefined : (JSON.parse(text) as unknown);

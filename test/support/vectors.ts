@@ -18,16 +18,23 @@ export interface VectorFacts {
   /** The versions whose syntax the template has. */
   readonly vanus?: string;
   readonly transformer?: { readonly template?: unknown; readonly pipeline?: unknown };
+  /** A command of a pipeline, and what is defined beside it. */
+  readonly command?: readonly unknown[];
+  readonly vars?: Readonly<Record<string, unknown>>;
   readonly expect: {
     readonly create: string;
     readonly match?: boolean;
     readonly result?: string;
     readonly datacontenttype?: string;
-    readonly data?: string;
+    /** The text of a rendered template; the JSON value that commands leave. */
+    readonly data?: unknown;
+    readonly extensions?: Readonly<Record<string, unknown>>;
   };
 }
 
-export function readVectors(file: "filters.json" | "templates.json"): readonly Vector[] {
+export function readVectors(
+  file: "filters.json" | "templates.json" | "transform-functions.json",
+): readonly Vector[] {
   const text = readFileSync(new URL(`../vectors/${file}`, import.meta.url), "utf8");
   const reading = readJson(text);
   assert(reading.ok, `${file} is JSON`);

@@ -8,6 +8,7 @@ import { assertDifferences, readVectors } from "../support/vectors.ts";
 const undefinedNames = "Undefined names are refused in both forms.";
 const textPlain = "With a template the data is replaced: application/json or text/plain.";
 
+const notJson = "Data that is not JSON: $.data is its text, $.data.x missing.";
 const exactNumbers = "Numbers keep their exact text.";
 const constants = "What is no path is a constant; strings are never re-interpreted.";
 
@@ -102,9 +103,9 @@ function isSharedCase({ facts }: Vector): boolean {
 const ANGLE = /<((?:\$\.)?[^<>]+)>/g;
 
 /** Blanks between the parts of JSON are kept here and dropped there. */
-function comparable(text: string | undefined): unknown {
+function comparable(text: unknown): unknown {
   try {
-    return JSON.stringify(JSON.parse(text ?? ""));
+    return typeof text === "string" ? JSON.stringify(JSON.parse(text)) : text;
   } catch {
     return text;
   }
@@ -128,11 +129,61 @@ test("what both syntaxes share comes out as in the angle vectors, but for the co
   assert.equal(shared.length, 52);
 });
 
-test("the angle syntax is refused as not supported yet", () => {
-  for (const { name, facts } of angle) {
-    const compilation = compileTransformer({ ...facts.transformer, syntax: "angle" });
-    assert(!compilation.ok, name);
-    const codes = new Set(compilation.violations.map((violation) => violation.code));
-    assert(codes.has("not_supported_yet"), name);
-  }
+/** Differences in the angle syntax itself. */
+const knownAngle: readonly KnownDifference[] = [
+  {
+    name: "auto-type-leading-space-is-text",
+    because: 'A string whose first non-blank byte is {, [ or " is JSON text.',
+    here: "JSON, with the quote of the value escaped",
+  },
+  { name: "big-number-by-path", because: exactNumbers, here: "1668498285 1000000" },
+  { name: "big-number-by-path-json", because: exactNumbers, here: "1668498285" },
+  { name: "comma-lost-after-bracket", because: "Noted as a bug.", here: "[,y" },
+  { name: "comma-lost-after-comma-value", because: "Noted as a bug.", here: "x,,y" },
+  { name: "comma-lost-before-brace", because: "Noted as a bug.", here: "x,}" },
+  { name: "comma-lost-when-value-missing", because: "Noted as a bug.", here: "[, B]" },
+  {
+    name: "docs-first-example-missing-amount",
+    because: "Noted as a surprise; missing in text prints nothing.",
+    here: "amount is ",
+  },
+  {
+    name: "docs-text-template",
+    because: "An event is delivered as it was published (P9).",
+    here: "the fraction of the time is kept",
+  },
+  { name: "json-root-path-panics-at-create", because: "Noted as a bug.", here: "the data" },
+  { name: "json-variable-undefined", because: undefinedNames, here: "refused" },
+  { name: "define-cannot-use-define", because: constants, here: "the text <k>" },
+  { name: "missing-time-by-path", because: "Missing in text prints nothing.", here: "[][]" },
+  { name: "no-data-errors", because: notJson, here: "the id" },
+  { name: "text-data-errors", because: notJson, here: "the id" },
+  {
+    name: "time-loses-fraction",
+    because: "An event is delivered as it was published (P9).",
+    here: "the fraction is kept",
+  },
+  {
+    name: "uppercase-attribute-in-define",
+    because: "Attribute names are lower case; what can never be right is refused at creation.",
+    here: "refused",
+  },
+];
+
+test("the angle vectors come out as they are, but for the counted differences", () => {
+  const differing = angle.filter(({ event, facts }) => {
+    const outcome = run(event, { ...facts.transformer, syntax: "angle" });
+    const { create, data, datacontenttype } = facts.expect;
+    if (create === "reject") return outcome !== undefined;
+    // Without a pipeline and a template the event stays as it was.
+    if (facts.expect.result === "untouched") return facts.transformer?.template !== undefined;
+    const isSame = comparable(outcome?.data) === comparable(data);
+    return !isSame || outcome?.contentType !== datacontenttype;
+  });
+  assertDifferences(
+    differing.map((vector) => vector.name),
+    knownAngle,
+  );
+  assert.equal(knownAngle.length, 17);
+  assert.equal(angle.length, 78);
 });

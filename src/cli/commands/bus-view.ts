@@ -9,10 +9,17 @@ export function busResult(bus: Bus, done?: string): CommandResult {
     ["name", bus.name],
     ["kept for", bus.retention.maxAge ?? "forever"],
     ["kept bytes", bus.retention.maxBytes === null ? "no limit" : String(bus.retention.maxBytes)],
+    ["unread events", bus.retention.keepUnread ? "kept; a full bus takes no more" : "may expire"],
+    ["deduplication", describeDeduplication(bus)],
     ["created", bus.created],
     ["updated", bus.updated],
   ];
   if (bus.description !== "") facts.splice(1, 0, ["description", bus.description]);
   if (done !== undefined) facts.unshift(["bus", done]);
   return { data: bus, view: { as: "facts", facts } };
+}
+
+function describeDeduplication({ deduplication }: Bus): string {
+  if (deduplication === null) return "off";
+  return `${deduplication.window}, at most ${deduplication.maxKeys} events`;
 }

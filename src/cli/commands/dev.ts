@@ -14,21 +14,21 @@ const PAYLOAD = new URL("../../../examples/github-star.json", import.meta.url);
 
 export const devCommand: Command = {
   verb: "dev",
+  startsBroker: true,
   summary: "Run a broker to try things with: bus default, a GitHub source and a demo consumer.",
   flags: [
     ...serveFlags,
-    { flag: "--demo-port <port>", summary: "port of the demo consumer", default: "8081" },
+    { flag: "--demo-port <port>", summary: "port of the demo consumer (default 8081, else any)" },
   ],
   examples: ["millrace dev", "millrace dev --port 9000"],
   async run(context, _args, flags) {
-    const demoPort = integerFlag(flags, "demoPort") ?? 8081;
-    if (demoPort > 65_535) throw new UsageError(`--demo-port takes a port, not ${demoPort}`);
+    const demoPort = integerFlag(flags, "demoPort");
+    if (demoPort !== undefined && demoPort > 65_535)
+      throw new UsageError(`--demo-port takes a port, not ${demoPort}`);
     const config = serveConfig(flags, { allowPrivateSinks: true });
     await serve(config, context.serve, async ({ url }) => {
       const client = new MillraceClient({ url, token: config.token });
-      const consumer = await startDemoConsumer(demoPort, (text) => {
-        context.serve.announce(`demo consumer received ${text}`);
-      });
+      const consumer = await startDemoConsumer(demoPort, (text) => context.serve.announce(text));
       await prepare(client);
       context.serve.announce(await invitation({ url, token: config.token, consumer }));
       return () => consumer.close();

@@ -28,13 +28,23 @@ export const eventPut: Command = {
       summary: "a further attribute; may be given more than once",
       repeats: true,
     },
+    { flag: "--delay <duration>", summary: "put it on the bus after so long: 10s, 5m, 7d" },
   ],
   examples: [
     `millrace event put default --type com.example.greeting --data '{"text": "hello"}'`,
     "millrace event put default --event @examples/event.json",
   ],
   async run(context, [bus = ""], flags) {
-    const { offset } = await context.client.publish(bus, await eventText(context, flags));
+    const delay = textFlag(flags, "delay");
+    const options = delay === undefined ? {} : { delay };
+    const text = await eventText(context, flags);
+    const { offset, delayed } = await context.client.publish(bus, text, options);
+    if (delayed !== undefined) {
+      return {
+        data: { bus, offset: null, delayed },
+        view: { as: "text", text: `waits for its time on bus ${bus} as ${delayed}` },
+      };
+    }
     return {
       data: { bus, offset: offset ?? null },
       view: { as: "text", text: `stored on bus ${bus} at offset ${offset ?? "?"}` },

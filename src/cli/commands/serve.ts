@@ -4,6 +4,7 @@ import { serve } from "../serve.ts";
 
 export const serveCommand: Command = {
   verb: "serve",
+  startsBroker: true,
   summary: "Run the broker.",
   flags: serveFlags,
   examples: [

@@ -31,12 +31,18 @@ export async function findSubscription(client: MillraceClient, key: string): Pro
 /** One subscription for people; `done` says what was done with it. */
 export function subscriptionResult(subscription: Subscription, done: string): CommandResult {
   const { id, name, bus, sink, protocol, filters, startOffset, warnings } = subscription;
+  const { hasSigningSecret, hasSinkCredential } = subscription;
+  const trust = [
+    ...(hasSigningSecret ? ["signed"] : []),
+    ...(hasSinkCredential ? ["with a credential"] : []),
+  ];
   const facts: [string, string][] = [
     ["subscription", done],
     ["id", id],
     ["name", name],
     ["bus", bus],
     ["sink", `${sink} (${protocol})`],
+    ...(trust.length === 0 ? [] : [["requests", trust.join(", ")] as [string, string]]),
     ["filters", filters.length === 0 ? "none: every event" : JSON.stringify(filters)],
     ["starts at", `offset ${startOffset}`],
     ...warnings.map((warning): [string, string] => ["warning", warning]),

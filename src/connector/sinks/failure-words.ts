@@ -44,9 +44,28 @@ function describeOther(error: Error, code: string, where: string): Failure {
   const isMalformed =
     error.name === "HTTPParserError" || code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH";
   if (isMalformed) return protocol(`${where} answered with something that is not HTTP/1.1`);
-  if (/CERT|TLS|SSL/.test(code)) return connect(`TLS with ${where} failed: ${error.message}`);
+  if (/CERT|TLS|SSL|LEAF_SIGNATURE|^EPROTO$/.test(code)) return describeTls(error, code, where);
   const detail = code === "" ? error.message : `${error.message} (${code})`;
   return connect(`connection to ${where} failed: ${detail}`);
+}
+
+/** Signed by nobody whom Node trusts: the way out is outside of the subscription. */
+const untrusted: ReadonlySet<string> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
+function describeTls(error: Error, code: string, where: string): Failure {
+  const sentence = `TLS with ${where} failed: ${error.message.trim()}`;
+  if (untrusted.has(code)) {
+    const remedy = "to trust it, start the broker with NODE_EXTRA_CA_CERTS naming a file with it";
+    return connect(`${sentence}; ${remedy}`);
+  }
+  const isPlain = /wrong version number|packet length too long|http request/i.test(error.message);
+  return connect(isPlain ? `TLS with ${where} failed: it answers without TLS` : sentence);
 }
 
 function connect(sentence: string): Failure {

@@ -4,8 +4,10 @@ import { connect as connectTls } from "node:tls";
 import type { buildConnector } from "undici";
 
 import type { Clock } from "../../kernel/clock.ts";
+import type { SinkTarget } from "../allowed-sinks.ts";
+import { bareHost } from "../allowed-sinks.ts";
 import type { NetworkGuard } from "../network-guard.ts";
-import { AddressRefused, bareHost } from "../network-guard.ts";
+import { AddressRefused } from "../network-guard.ts";
 
 const tcpKeepAliveDelayMs = 60_000;
 
@@ -44,15 +46,20 @@ export class GuardedConnector {
 
   readonly connect = (options: buildConnector.Options, callback: buildConnector.Callback): void => {
     const { guard, clock, timeoutMs } = this.#options;
-    const host = bareHost(options.hostname);
-    // A literal is never looked up, so no lookup would judge it.
-    const objection = isIP(host) === 0 ? undefined : guard.objectionToAddress(host);
+    const isTls = options.protocol === "https:";
+    const usualPort = isTls ? 443 : 80;
+    const target: SinkTarget = {
+      host: bareHost(options.hostname),
+      port: options.port === "" ? usualPort : Number(options.port),
+    };
+    // A literal is never looked up, so no lookup would judge it; and the policy may have changed
+    // since the subscription was made.
+    const objection = guard.objectionToTarget(target);
     if (objection !== undefined) {
       queueMicrotask(() => callback(new AddressRefused(objection), null));
       return;
     }
-    const isTls = options.protocol === "https:";
-    const socket = isTls ? this.#openTls(host, options.port) : this.#openTcp(host, options.port);
+    const socket = isTls ? this.#openTls(target) : this.#openTcp(target);
     socket.setNoDelay(true).setKeepAlive(true, tcpKeepAliveDelayMs);
     this.#connecting.add(socket);
     const timer = clock.after(timeoutMs, () => {
@@ -67,7 +74,7 @@ export class GuardedConnector {
       if (error === undefined) callback(null, socket);
       else callback(error, null);
     };
-    socket.once(isTls ? "secureConnect" : "connect", () => settle(this.#inspect(socket)));
+    socket.once(isTls ? "secureConnect" : "connect", () => settle(this.#inspect(socket, target)));
     socket.on("error", settle);
     socket.once("close", () => settle(new ConnectionLost("closed while connecting")));
   };
@@ -78,22 +85,20 @@ export class GuardedConnector {
       socket.destroy(new ConnectionLost("the sink is closing"));
   }
 
-  #openTcp(host: string, port: string): Socket {
+  #openTcp(target: SinkTarget): Socket {
     return connectTcp({
-      host,
-      port: port === "" ? 80 : Number(port),
-      lookup: this.#options.guard.lookup,
+      ...target,
+      lookup: this.#options.guard.lookupFor(target),
       autoSelectFamily: true,
     });
   }
 
-  #openTls(host: string, port: string): Socket {
+  #openTls(target: SinkTarget): Socket {
     const socket = connectTls({
-      host,
-      port: port === "" ? 443 : Number(port),
-      lookup: this.#options.guard.lookup,
+      ...target,
+      lookup: this.#options.guard.lookupFor(target),
       // The certificate must be that of the name in the URL, wherever the address came from.
-      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
       ALPNProtocols: ["http/1.1"],
       ...(this.#session === undefined ? {} : { session: this.#session }),
     });
@@ -104,10 +109,10 @@ export class GuardedConnector {
   }
 
   /** The last look: where has the socket really arrived? */
-  #inspect(socket: Socket): Error | undefined {
+  #inspect(socket: Socket, target: SinkTarget): Error | undefined {
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return new ConnectionLost("closed as soon as it was open");
-    const objection = this.#options.guard.objectionToAddress(remoteAddress);
+    const objection = this.#options.guard.objectionToAddress(remoteAddress, target);
     if (objection === undefined) return undefined;
     const refused = new AddressRefused(objection);
     socket.destroy(refused);

@@ -1,7 +1,6 @@
 import type { Dispatcher } from "undici";
 
 import { assert } from "../../kernel/assert.ts";
-import { limits } from "../../kernel/limits.ts";
 import type { Deadline } from "../deadlines.ts";
 import { unarmed } from "../deadlines.ts";
 import type { Outcome } from "../sink.ts";
@@ -13,8 +12,8 @@ export interface HttpAnswer {
   readonly latencyMs: number;
   readonly retryAfter: string | readonly string[] | undefined;
   readonly location: string | undefined;
-  /** The start of the body, where the protocol keeps it. */
-  readonly excerpt: string | undefined;
+  /** The start of the body, as much as the protocol keeps. */
+  readonly body: string | undefined;
   /** False when the body broke off, was cut at limits.responseBytesMax or ran out of time. */
   readonly isComplete: boolean;
 }
@@ -22,12 +21,16 @@ export interface HttpAnswer {
 /** What an attempt needs of the sink it belongs to. */
 export interface AttemptOwner {
   now(): number;
-  keepsBodyOf(status: number): boolean;
+  /** How much of the body of an answer with this status is kept for `judge` and for people. */
+  bytesKeptOf(status: number): number;
   judge(answer: HttpAnswer): Outcome;
   describe(error: Error): Failure;
   timedOut(attempt: HttpAttempt): void;
   release(attempt: HttpAttempt): void;
 }
+
+/** `answer` is undefined when none came. */
+export type AttemptCallback = (outcome: Outcome, answer: HttpAnswer | undefined) => void;
 
 /** Why the broker itself breaks off a request. */
 class GivenUp extends Error {
@@ -56,16 +59,17 @@ export class HttpAttempt implements Dispatcher.DispatchHandler, Deadline {
 
   readonly #owner: AttemptOwner;
   #state: "idle" | "running" | "abandoned" = "idle";
-  #settled: ((outcome: Outcome) => void) | undefined = undefined;
+  #settled: AttemptCallback | undefined = undefined;
   #isSending = false;
   #startedAt = 0;
   #controller: Dispatcher.DispatchController | undefined = undefined;
   #status = 0;
   #retryAfter: string | readonly string[] | undefined = undefined;
   #location: string | undefined = undefined;
-  #excerpt: Buffer | undefined = undefined;
-  #excerptBytes = 0;
-  #keepsBody = false;
+  #body: Buffer | undefined = undefined;
+  #bodyBytes = 0;
+  #bytesKept = 0;
+  #answer: HttpAnswer | undefined = undefined;
 
   constructor(owner: AttemptOwner, request: Pick<Dispatcher.DispatchOptions, "method" | "path">) {
     this.#owner = owner;
@@ -76,7 +80,7 @@ export class HttpAttempt implements Dispatcher.DispatchHandler, Deadline {
     return this.#state === "running";
   }
 
-  begin(startedAt: number, settled: (outcome: Outcome) => void): void {
+  begin(startedAt: number, settled: AttemptCallback): void {
     assert(this.#state === "idle", "an attempt is reused only when undici has let go of it");
     this.#state = "running";
     this.#settled = settled;
@@ -99,9 +103,10 @@ export class HttpAttempt implements Dispatcher.DispatchHandler, Deadline {
     const verdict = this.#status === 0 ? outcome : this.#judge({ isComplete: false });
     this.#state = "abandoned";
     const tell = this.#takeSettled();
+    const answer = this.#answer;
     // Without a controller the request still waits for a connection: onRequestStart ends it then.
     this.#controller?.abort(givenUp);
-    tell(verdict);
+    tell(verdict, answer);
   }
 
   latencyMs(): number {
@@ -121,7 +126,7 @@ export class HttpAttempt implements Dispatcher.DispatchHandler, Deadline {
     // Informational answers (103 …) say nothing yet.
     if (status < 200 || this.#state !== "running") return;
     this.#status = status;
-    this.#keepsBody = this.#owner.keepsBodyOf(status);
+    this.#bytesKept = this.#owner.bytesKeptOf(status);
     if (status < 300) return;
     this.#retryAfter = headers["retry-after"];
     const location = headers["location"];
@@ -129,10 +134,10 @@ export class HttpAttempt implements Dispatcher.DispatchHandler, Deadline {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const room = limits.responseExcerptBytesMax - this.#excerptBytes;
-    if (!this.#keepsBody || room <= 0) return;
-    this.#excerpt ??= Buffer.allocUnsafe(limits.responseExcerptBytesMax);
-    this.#excerptBytes += chunk.copy(this.#excerpt, this.#excerptBytes, 0, room);
+    const room = this.#bytesKept - this.#bodyBytes;
+    if (room <= 0) return;
+    this.#body ??= Buffer.allocUnsafe(this.#bytesKept);
+    this.#bodyBytes += chunk.copy(this.#body, this.#bodyBytes, 0, room);
   }
 
   onResponseEnd(): void {
@@ -150,14 +155,16 @@ export class HttpAttempt implements Dispatcher.DispatchHandler, Deadline {
   }
 
   #judge({ isComplete }: { readonly isComplete: boolean }): Outcome {
-    return this.#owner.judge({
+    const answer = {
       status: this.#status,
       latencyMs: this.latencyMs(),
       retryAfter: this.#retryAfter,
       location: this.#location,
-      excerpt: this.#excerpt?.toString("utf8", 0, this.#excerptBytes),
+      body: this.#body?.toString("utf8", 0, this.#bodyBytes),
       isComplete,
-    });
+    };
+    this.#answer = answer;
+    return this.#owner.judge(answer);
   }
 
   #fail(error: Error): Outcome {
@@ -176,17 +183,20 @@ export class HttpAttempt implements Dispatcher.DispatchHandler, Deadline {
 
   #finish(outcome: Outcome): void {
     const tell = this.#takeSettled();
+    const answer = this.#answer;
     this.#recycle();
-    tell(outcome);
+    tell(outcome, answer);
   }
 
   /** The callback, made safe: never before send has returned, and never swallowed by undici. */
-  #takeSettled(): (outcome: Outcome) => void {
+  #takeSettled(): AttemptCallback {
     const settled = this.#settled;
     assert(settled !== undefined, "an attempt settles once");
     this.#settled = undefined;
-    if (this.#isSending) return (outcome) => queueMicrotask(() => settled(outcome));
-    return (outcome) => callOrCrash(settled, outcome);
+    if (this.#isSending) {
+      return (outcome, answer) => queueMicrotask(() => settled(outcome, answer));
+    }
+    return (outcome, answer) => callOrCrash(settled, outcome, answer);
   }
 
   #recycle(): void {
@@ -195,9 +205,10 @@ export class HttpAttempt implements Dispatcher.DispatchHandler, Deadline {
     this.#status = 0;
     this.#retryAfter = undefined;
     this.#location = undefined;
-    this.#excerptBytes = 0;
-    this.#excerpt = undefined;
-    this.#keepsBody = false;
+    this.#bodyBytes = 0;
+    this.#body = undefined;
+    this.#bytesKept = 0;
+    this.#answer = undefined;
     this.request.body = null;
     this.#owner.release(this);
   }
@@ -207,9 +218,13 @@ export class HttpAttempt implements Dispatcher.DispatchHandler, Deadline {
  * undici would take what a callback throws for a failure of the response and carry on; a programmer
  * error in delivery must stop the process instead of losing the outcome.
  */
-function callOrCrash(settled: (outcome: Outcome) => void, outcome: Outcome): void {
+function callOrCrash(
+  settled: AttemptCallback,
+  outcome: Outcome,
+  answer: HttpAnswer | undefined,
+): void {
   try {
-    settled(outcome);
+    settled(outcome, answer);
   } catch (error) {
     queueMicrotask(() => {
       throw error;

@@ -1,29 +1,33 @@
 import { Pool } from "undici";
 
+import type { CloudEvent } from "../../event/event.ts";
+import { assert } from "../../kernel/assert.ts";
 import { decodeUtf8 } from "../../kernel/bytes.ts";
 import { limits } from "../../kernel/limits.ts";
 import { version } from "../../kernel/version.ts";
 import { retryAfterMs } from "../retry-after.ts";
-import type { FailureFacts, OpenSink, Outcome, SinkDelivery, SinkRequest } from "../sink.ts";
-import { judgeStatus } from "../status-table.ts";
+import { webhookBatchId, webhookId } from "../signing.ts";
+import type { BatchLimits, OpenSink, Outcome, SinkDelivery, SinkRequest } from "../sink.ts";
+import type { StatusTable } from "../status-table.ts";
+import { factsOf, judgeByStatus } from "./answer-outcome.ts";
+import { outcomesOfBatch } from "./batch-answer.ts";
+import { encodeDeliveries } from "./batch-body.ts";
+import type { EncodedRequest } from "./encoded-request.ts";
 import type { Failure } from "./failure-words.ts";
 import { describeFailure } from "./failure-words.ts";
 import { GuardedConnector } from "./guarded-connector.ts";
-import type { AttemptOwner, HttpAnswer } from "./http-attempt.ts";
+import type { AttemptCallback, AttemptOwner, HttpAnswer } from "./http-attempt.ts";
 import { HttpAttempt } from "./http-attempt.ts";
+import { KeptPool } from "./kept-pool.ts";
+import type { RequestSecrets } from "./request-secrets.ts";
 import type { SinkContext } from "./sink-kind.ts";
+import { HEADER_VALUE } from "./sink-settings.ts";
 
-/** The body of one request and the headers that describe it. */
-export interface EncodedRequest {
-  /** Flat: name, value, name, value …; the sink adds its own to this list. */
-  readonly headers: string[];
-  readonly body: Buffer;
-}
-
-/** What distinguishes the protocols that are one HTTP request per event. */
+/** What distinguishes the protocols that are HTTP requests. */
 export interface PushProtocol {
+  /** One event; of a sink that takes batches never asked. */
   encode(delivery: SinkDelivery): EncodedRequest;
-  keepsBodyOf(status: number): boolean;
+  bytesKeptOf(status: number): number;
   /** Overrules the status table; undefined leaves the answer to it. */
   judge(answer: HttpAnswer): ProtocolVerdict | undefined;
 }
@@ -38,6 +42,10 @@ export interface HttpPushOptions {
   readonly method: "POST" | "PUT" | "PATCH";
   /** The user's, flat and lower-case. */
   readonly headers: readonly string[];
+  readonly secrets: RequestSecrets;
+  readonly statuses: StatusTable;
+  /** Each request carries a list of events. */
+  readonly batch: BatchLimits | undefined;
   readonly concurrency: number;
   readonly timeoutMs: number;
   readonly protocol: PushProtocol;
@@ -46,15 +54,18 @@ export interface HttpPushOptions {
 /** Names of headers whose values are not shown. */
 const SECRET_HEADER = /auth|cookie|token|secret|password|signature|key/;
 
-/** Sends each event as one HTTP/1.1 request over a pool of kept connections; follows nothing. */
+/** Sends events as HTTP/1.1 requests over a pool of kept connections; follows nothing. */
 export class HttpPush implements OpenSink, AttemptOwner {
+  readonly batch: BatchLimits | undefined;
   readonly #options: HttpPushOptions;
   readonly #context: SinkContext;
   readonly #url: URL;
   readonly #path: string;
+  /** Names of the headers that the user has chosen, the credential's among them. */
+  readonly #chosen: ReadonlySet<string>;
   readonly #headers: readonly string[];
   readonly #connector: GuardedConnector;
-  readonly #pool: Pool;
+  readonly #pool: KeptPool;
   readonly #attempts: HttpAttempt[] = [];
   readonly #idle: HttpAttempt[] = [];
   /** When the next request is to be the last one on its connection. */
@@ -64,54 +75,69 @@ export class HttpPush implements OpenSink, AttemptOwner {
   #closing: Promise<void> | undefined;
 
   constructor(options: HttpPushOptions, context: SinkContext) {
+    this.batch = options.batch;
     this.#options = options;
     this.#context = context;
     this.#url = new URL(options.url);
     this.#path = `${this.#url.pathname}${this.#url.search}`;
-    const namesAgent = options.headers.some((text, at) => at % 2 === 0 && text === "user-agent");
-    const agent = namesAgent ? [] : ["user-agent", `millrace/${version}`];
-    this.#headers = [...agent, ...options.headers];
+    const credential = options.secrets.credential ?? [];
+    const chosen = [...options.headers, ...credential];
+    this.#chosen = new Set(chosen.filter((_, at) => at % 2 === 0));
+    const agent = this.#chosen.has("user-agent") ? [] : ["user-agent", `millrace/${version}`];
+    this.#headers = [...agent, ...chosen];
     const { guard, clock } = context;
     const timeoutMs = Math.min(limits.connectTimeoutMs, options.timeoutMs);
     this.#connector = new GuardedConnector({ guard, clock, timeoutMs });
-    const connections = Math.min(options.concurrency, limits.concurrencyMax);
     // One connection at a time, so that each lives about as long as the limit. undici's clientTtl
     // would look at the clock for every busy connection on every request.
-    this.#replaceEveryMs = limits.sinkConnectionAgeMsMax / connections;
+    this.#replaceEveryMs = limits.sinkConnectionAgeMsMax / this.#connections;
     this.#replaceAt = clock.monotonic() + this.#replaceEveryMs;
-    this.#pool = new Pool(this.#url.origin, {
-      connect: this.#connector.connect,
-      connections,
-      pipelining: 1,
-      allowH2: false,
-      // The deadline of the attempt covers connecting, headers and body together.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: limits.poolIdleMs,
-      maxResponseSize: limits.responseBytesMax,
+    this.#pool = new KeptPool({
+      clock,
+      make: () => this.#newPool(),
+      isInUse: () => this.#idle.length < this.#attempts.length,
+      onLetGo: () => {
+        // They hold on to the last events that they sent.
+        this.#attempts.length = 0;
+        this.#idle.length = 0;
+      },
     });
   }
 
   send(delivery: SinkDelivery, settled: (outcome: Outcome) => void): void {
     if (this.#isClosed) {
       queueMicrotask(() => settled({ outcome: "aborted", latencyMs: 0 }));
+    } else if (this.batch === undefined) {
+      this.#dispatch(this.#encode(delivery), delivery.timeoutMs, settled);
+    } else {
+      this.sendBatch([delivery], ([outcome]) => {
+        assert(outcome !== undefined, "a batch of one has one outcome");
+        settled(outcome);
+      });
+    }
+  }
+
+  sendBatch(
+    deliveries: readonly SinkDelivery[],
+    settled: (outcomes: readonly Outcome[]) => void,
+  ): void {
+    const [first] = deliveries;
+    assert(first !== undefined && this.batch !== undefined, "batches go to sinks that take them");
+    if (this.#isClosed) {
+      queueMicrotask(() => settled(deliveries.map(notTried)));
       return;
     }
-    const attempt = this.#idle.pop() ?? this.#newAttempt();
-    const { headers, body } = this.#encode(delivery);
-    attempt.request.headers = headers;
-    attempt.request.body = body;
-    attempt.timeoutMs = delivery.timeoutMs;
-    const now = this.#context.clock.monotonic();
-    attempt.request.reset = this.#isReplacementDue(now);
-    attempt.begin(now, settled);
-    this.#context.deadlines.arm(attempt, now, delivery.timeoutMs);
-    this.#pool.dispatch(attempt.request, attempt);
-    attempt.sent();
+    const { count, ...encoded } = this.#encodeBatch(deliveries, this.batch);
+    this.#dispatch(encoded, first.timeoutMs, (outcome, answer) => {
+      const outcomes = outcomesOfBatch(outcome, answer, count);
+      settled([...outcomes, ...deliveries.slice(count).map(notTried)]);
+    });
   }
 
   preview(delivery: SinkDelivery): SinkRequest {
-    const { headers, body } = this.#encode(delivery);
+    const { batch } = this;
+    const { headers, body } =
+      batch === undefined ? this.#encode(delivery) : this.#encodeBatch([delivery], batch);
     const shown: Record<string, string> = {};
     for (let at = 0; at < headers.length; at += 2) {
       const name = headers[at] ?? "";
@@ -133,8 +159,8 @@ export class HttpPush implements OpenSink, AttemptOwner {
     return this.#context.clock.monotonic();
   }
 
-  keepsBodyOf(status: number): boolean {
-    return this.#options.protocol.keepsBodyOf(status);
+  bytesKeptOf(status: number): number {
+    return this.#options.protocol.bytesKeptOf(status);
   }
 
   describe(error: Error): Failure {
@@ -161,12 +187,13 @@ export class HttpPush implements OpenSink, AttemptOwner {
 
   judge(answer: HttpAnswer): Outcome {
     const { status, latencyMs } = answer;
+    const now = this.#context.clock.now();
     const verdict = this.#options.protocol.judge(answer);
-    if (verdict === undefined) return judgeByStatus(answer, this.#context.clock.now());
+    if (verdict === undefined) return judgeByStatus(answer, this.#options.statuses, now);
     if (verdict.outcome === "delivered") return { outcome: "delivered", status, latencyMs };
-    const facts: FailureFacts = { ...factsOf(answer, verdict.error), failure: "response" };
+    const facts = { ...factsOf(answer, verdict.error), failure: "response" as const };
     if (verdict.outcome === "rejected") return { outcome: "rejected", ...facts };
-    const waitMs = retryAfterMs(answer.retryAfter, this.#context.clock.now());
+    const waitMs = retryAfterMs(answer.retryAfter, now);
     return { outcome: "retry", retryAfterMs: waitMs, ...facts };
   }
 
@@ -181,32 +208,88 @@ export class HttpPush implements OpenSink, AttemptOwner {
     return true;
   }
 
+  get #connections(): number {
+    return Math.min(this.#options.concurrency, limits.concurrencyMax);
+  }
+
+  #newPool(): Pool {
+    return new Pool(this.#url.origin, {
+      connect: this.#connector.connect,
+      connections: this.#connections,
+      pipelining: 1,
+      allowH2: false,
+      // The deadline of the attempt covers connecting, headers and body together.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: limits.poolIdleMs,
+      maxResponseSize: limits.responseBytesMax,
+    });
+  }
+
   #newAttempt(): HttpAttempt {
     const attempt = new HttpAttempt(this, { method: this.#options.method, path: this.#path });
     this.#attempts.push(attempt);
     return attempt;
   }
 
+  #dispatch(encoded: EncodedRequest, timeoutMs: number, settled: AttemptCallback): void {
+    const attempt = this.#idle.pop() ?? this.#newAttempt();
+    attempt.request.headers = encoded.headers;
+    attempt.request.body = encoded.body;
+    attempt.timeoutMs = timeoutMs;
+    const now = this.#context.clock.monotonic();
+    attempt.request.reset = this.#isReplacementDue(now);
+    attempt.begin(now, settled);
+    this.#context.deadlines.arm(attempt, now, timeoutMs);
+    this.#pool.use(now).dispatch(attempt.request, attempt);
+    attempt.sent();
+  }
+
   #encode(delivery: SinkDelivery): EncodedRequest {
     const encoded = this.#options.protocol.encode(delivery);
     const { headers } = encoded;
-    for (const text of this.#headers) headers.push(text);
-    headers.push(
-      "millrace-subscription",
-      delivery.subscription,
-      "millrace-bus",
-      delivery.bus,
-      "millrace-offset",
-      String(delivery.offset),
-      "millrace-attempt",
-      String(delivery.attempt),
-    );
+    this.#addHeaders(headers, delivery);
+    const { offset, attempt, event } = delivery;
+    headers.push("millrace-offset", String(offset), "millrace-attempt", String(attempt));
+    continueTrace(headers, event, this.#chosen);
+    if (this.#options.secrets.signer !== undefined) this.#sign(encoded, idOf(delivery));
     return encoded;
   }
 
-  /** Only the user's own headers can be secrets. */
+  #encodeBatch(
+    deliveries: readonly SinkDelivery[],
+    { maxBytes }: BatchLimits,
+  ): EncodedRequest & { readonly count: number } {
+    const encoded = encodeDeliveries(deliveries, maxBytes);
+    const { headers, offsets, count } = encoded;
+    const sent = deliveries.slice(0, count);
+    const [first] = sent;
+    assert(first !== undefined, "a batch has events");
+    this.#addHeaders(headers, first);
+    const attempt = sent.reduce((highest, each) => Math.max(highest, each.attempt), 1);
+    headers.push("millrace-offsets", offsets, "millrace-attempt", String(attempt));
+    if (this.#options.secrets.signer !== undefined) {
+      this.#sign(encoded, webhookBatchId(sent.map(idOf)));
+    }
+    return encoded;
+  }
+
+  /** What every request of this sink carries. */
+  #addHeaders(headers: string[], { subscription, bus }: SinkDelivery): void {
+    for (const text of this.#headers) headers.push(text);
+    headers.push("millrace-subscription", subscription, "millrace-bus", bus);
+  }
+
+  #sign({ headers, body }: EncodedRequest, id: string): void {
+    const timestamp = String(Math.floor(this.#context.clock.now() / 1000));
+    const signature = this.#options.secrets.signer?.sign(id, timestamp, body) ?? "";
+    headers.push("webhook-id", id, "webhook-timestamp", timestamp, "webhook-signature", signature);
+  }
+
+  /** Only the user's own headers can be secrets, and what proves that a request is ours. */
   #isSecret(name: string): boolean {
-    return SECRET_HEADER.test(name) && this.#options.headers.includes(name);
+    if (name === "webhook-signature" || name === this.#options.secrets.credential?.[0]) return true;
+    return SECRET_HEADER.test(name) && this.#chosen.has(name);
   }
 
   async #close(): Promise<void> {
@@ -216,36 +299,34 @@ export class HttpPush implements OpenSink, AttemptOwner {
       }
     }
     this.#connector.close();
-    await this.#pool.destroy();
+    await this.#pool.close();
   }
 }
 
-function judgeByStatus(answer: HttpAnswer, now: number): Outcome {
-  const { status, latencyMs } = answer;
-  const waitMs = retryAfterMs(answer.retryAfter, now);
-  const verdict = judgeStatus(status, { asksToWait: waitMs !== undefined });
-  if (verdict === "delivered") return { outcome: "delivered", status, latencyMs };
-  const facts = factsOf(answer, `answered ${status}`);
-  switch (verdict) {
-    case "retry":
-    case "hold":
-      return { outcome: verdict, retryAfterMs: waitMs, ...facts };
-    case "gone":
-    case "rejected":
-      return { outcome: verdict, ...facts };
-    case "redirect":
-      return { outcome: "rejected", ...facts, error: describeRedirect(answer) };
+/**
+ * The trace that the event came with goes on (Distributed Tracing extension): the attributes stay as
+ * they are, and the headers of the same names continue them on the way.
+ */
+function continueTrace(
+  headers: string[],
+  { extensions }: CloudEvent,
+  chosen: ReadonlySet<string>,
+): void {
+  if (extensions.size === 0) return;
+  for (const name of traceHeaders) {
+    const value = extensions.get(name);
+    if (typeof value !== "string" || !HEADER_VALUE.test(value)) continue;
+    if (!chosen.has(name)) headers.push(name, value);
   }
 }
 
-function factsOf(answer: HttpAnswer, error: string): FailureFacts {
-  const { status, latencyMs, excerpt } = answer;
-  return { status, latencyMs, error, failure: "status", response: excerpt };
+const traceHeaders = ["traceparent", "tracestate"];
+
+function idOf(delivery: SinkDelivery): string {
+  const { event } = delivery;
+  return webhookId({ ...delivery, source: event.source, id: event.id });
 }
 
-function describeRedirect({ status, location }: HttpAnswer): string {
-  const goal = location === undefined ? "" : ` to ${location.slice(0, locationLengthMax)}`;
-  return `answered ${status}: redirect${goal}; redirects are not followed`;
+function notTried(): Outcome {
+  return { outcome: "aborted", latencyMs: 0 };
 }
-
-const locationLengthMax = 200;

@@ -1,12 +1,14 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { Violation } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/logger.ts";
+import type { SinkCredential } from "../credential.ts";
 import { Deadlines } from "../deadlines.ts";
 import type { NameResolver } from "../name-resolver.ts";
 import { cachedResolver, systemResolver } from "../name-resolver.ts";
 import type { NetworkPolicy } from "../network-guard.ts";
 import { NetworkGuard } from "../network-guard.ts";
 import type { OpenSink } from "../sink.ts";
+import type { StatusRules } from "../status-table.ts";
 
 /** What all sinks of a broker share: one policy, one cache of names, one timer wheel. */
 export interface SinkContext {
@@ -41,6 +43,11 @@ export interface SinkInput {
 }
 
 export interface SinkConfig extends SinkInput {
+  /** Standard Webhooks secrets; with two, each request carries two signatures. Mostly none. */
+  readonly signing?: readonly string[];
+  readonly credential?: SinkCredential | undefined;
+  /** What the subscription says of statuses itself. */
+  readonly statusRules?: StatusRules;
   /** At most this many requests, and connections, at once. */
   readonly concurrency: number;
   /** The subscription's timeoutMs; connecting takes no longer either. */

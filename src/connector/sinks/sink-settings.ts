@@ -56,10 +56,6 @@ export function oneOf(words: readonly string[], later: readonly string[] = []): 
   };
 }
 
-export function* notYet(_value: unknown, path: string): Iterable<Violation> {
-  yield { path, code: "not_supported_yet", message: "is not supported by this version yet" };
-}
-
 /** The headers of the connection, of the body and of the event belong to the broker. */
 const brokersHeaders: ReadonlySet<string> = new Set([
   "connection",
@@ -80,9 +76,9 @@ const brokersHeaders: ReadonlySet<string> = new Set([
 ]);
 const brokersPrefixes = ["ce-", "webhook-", "millrace-"];
 
-const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+export const HEADER_NAME: RegExp = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 /** Printable latin1 and tabs: what HTTP/1.1 carries; above all no line ends. */
-const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+export const HEADER_VALUE: RegExp = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Checks `protocolsettings.headers`. */
 export function* checkHeaders(headers: unknown, path: string): Iterable<Violation> {
@@ -117,17 +113,26 @@ function objectionToHeader(
   value: unknown,
   seen: ReadonlySet<string>,
 ): string | undefined {
-  const lower = name.toLowerCase();
   if (!HEADER_NAME.test(name)) return `${quote(name)} cannot be the name of a header`;
-  if (brokersHeaders.has(lower)) return `${name} is set by the broker and cannot be chosen`;
-  const prefix = brokersPrefixes.find((each) => lower.startsWith(each));
-  if (prefix !== undefined) return `headers that begin with ${prefix} are set by the broker`;
-  if (seen.has(lower)) return `${name} is there twice; names of headers ignore capitals`;
+  const objection = objectionToHeaderName(name);
+  if (objection !== undefined) return objection;
+  if (seen.has(name.toLowerCase()))
+    return `${name} is there twice; names of headers ignore capitals`;
   if (typeof value !== "string") return `must be a string, not ${nameKind(value)}`;
   if (!HEADER_VALUE.test(value)) {
     return "may hold printable latin1 characters only, no line ends and no control characters";
   }
   return undefined;
+}
+
+/** Why a name that could be a header's may not be chosen. */
+export function objectionToHeaderName(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  if (brokersHeaders.has(lower)) return `${name} is set by the broker and cannot be chosen`;
+  const prefix = brokersPrefixes.find((each) => lower.startsWith(each));
+  return prefix === undefined
+    ? undefined
+    : `headers that begin with ${prefix} are set by the broker`;
 }
 
 /** The checked headers as a flat list of lower-case names and values. */

@@ -4,9 +4,12 @@ import { encodeStructured } from "../../event/json-format.ts";
 import { asBuffer, decodeUtf8 } from "../../kernel/bytes.ts";
 import type { JsonDocument, JsonNode } from "../../kernel/json.ts";
 import { missing, readJson } from "../../kernel/json.ts";
+import { limits } from "../../kernel/limits.ts";
+import { statusTable } from "../status-table.ts";
 import type { HttpAnswer } from "./http-attempt.ts";
 import type { ProtocolVerdict, PushProtocol } from "./http-push.ts";
 import { HttpPush } from "./http-push.ts";
+import { secretsOf } from "./request-secrets.ts";
 import type { SinkKind } from "./sink-kind.ts";
 import { checkHeaders, checkSettings, checkSinkUrl, flatHeaders } from "./sink-settings.ts";
 
@@ -24,6 +27,9 @@ export const slackWebhookSink: SinkKind = {
         url: String(config.sink),
         method: "POST",
         headers: flatHeaders(config.protocolsettings),
+        secrets: secretsOf(config),
+        statuses: statusTable(config.statusRules ?? { retryOn: [], failOn: [] }),
+        batch: undefined,
         concurrency: config.concurrency,
         timeoutMs: config.timeoutMs,
         protocol: slackProtocol,
@@ -37,7 +43,7 @@ const slackProtocol: PushProtocol = {
     headers: ["content-type", "application/json; charset=utf-8"],
     body: slackBody(event),
   }),
-  keepsBodyOf: () => true,
+  bytesKeptOf: () => limits.responseExcerptBytesMax,
   judge: judgeSlackAnswer,
 };
 
@@ -136,7 +142,7 @@ const permanentErrors: ReadonlySet<string> = new Set([
  */
 export function judgeSlackAnswer(answer: HttpAnswer): ProtocolVerdict | undefined {
   const { status } = answer;
-  const said = (answer.excerpt ?? "").trim();
+  const said = (answer.body ?? "").trim();
   const isSuccess = status >= 200 && status < 300;
   if (isSuccess && answer.isComplete && said === "ok") return { outcome: "delivered", error: "" };
   if (!isSuccess && (status < 400 || status >= 500 || status === 410 || status === 429)) {

@@ -59,6 +59,16 @@ export class BusLogs {
     return deletion;
   }
 
+  /** The logs that are open by now. */
+  async opened(): Promise<ReadonlyMap<BusName, BusLog>> {
+    const opened = new Map<BusName, BusLog>();
+    for (const [bus, opening] of this.#logs) {
+      const [result] = await Promise.allSettled([opening]);
+      if (result.status === "fulfilled") opened.set(bus, result.value);
+    }
+    return opened;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all(this.#deletions.values());

@@ -1,8 +1,24 @@
-import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
-import type { DeadLetterState, ParkedState, RescuedRecord, SubscriptionState } from "../engine.ts";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
+import type {
+  DeadLetterState,
+  LetterFilter,
+  ParkedState,
+  ReplayState,
+  RescuedRecord,
+  SubscriptionState,
+} from "../engine.ts";
 import { decodeOffsets } from "./offset-list.ts";
 
 type Row = Record<string, SQLOutputValue>;
+
+/** A parameter that is NULL does not matter. */
+const letterFilter = `
+  time >= $since AND time < $before
+    AND ($reason IS NULL OR reason = $reason)
+    AND ($eventType IS NULL OR event_type = $eventType)
+    AND ($eventSource IS NULL OR event_source = $eventSource)
+    AND ($generation IS NULL OR generation = $generation)
+    AND ($offset IS NULL OR offset = $offset)`;
 
 /** Every statement on consumer state, prepared once; parameters in the order of the text. */
 const statementTexts = {
@@ -31,15 +47,21 @@ const statementTexts = {
 
   selectLetter: "SELECT * FROM dead_letters WHERE log = ? AND subscription = ? AND letter = ?",
   selectLetters: `
-    SELECT * FROM dead_letters WHERE log = ? AND subscription = ?
-    ORDER BY time, letter LIMIT ?`,
-  selectLettersAfter: `
-    SELECT * FROM dead_letters WHERE log = ? AND subscription = ? AND (time, letter) > (?, ?)
-    ORDER BY time, letter LIMIT ?`,
+    SELECT * FROM dead_letters WHERE log = $log AND subscription = $subscription
+      AND (time, letter) > ($afterTime, $afterLetter) AND ${letterFilter}
+    ORDER BY time, letter LIMIT $limit` as string,
+  countLetters: `
+    SELECT count(*) AS letters FROM dead_letters
+    WHERE log = $log AND subscription = $subscription AND ${letterFilter}` as string,
+  selectLettersAt: `
+    SELECT * FROM dead_letters INDEXED BY dead_letters_by_offset
+    WHERE log = $log AND subscription = $subscription AND offset = $offset
+      AND (time, letter) > ($afterTime, $afterLetter) AND ${letterFilter}
+    ORDER BY time, letter LIMIT $limit` as string,
   putLetter: `
     INSERT OR REPLACE INTO dead_letters (log, subscription, letter, offset, generation,
-      time, reason, details)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      time, reason, event_type, event_source, details)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   deleteLetter: `
     DELETE FROM dead_letters WHERE log = ? AND subscription = ? AND letter = ?
     RETURNING offset`,
@@ -58,6 +80,12 @@ const statementTexts = {
   selectRescuedMax: "SELECT max(offset) AS offset FROM rescued WHERE log = ?",
   putRescued: `
     INSERT OR REPLACE INTO rescued (log, offset, time, hops, payload) VALUES (?, ?, ?, ?, ?)`,
+
+  selectReplays: "SELECT * FROM replays WHERE log = ? ORDER BY subscription, replay",
+  putReplay: `
+    INSERT OR REPLACE INTO replays (log, subscription, replay, value) VALUES (?, ?, ?, ?)`,
+  deleteReplay: "DELETE FROM replays WHERE log = ? AND subscription = ? AND replay = ?",
+  deleteReplaysOf: "DELETE FROM replays WHERE log = ? AND subscription = ?",
   deleteRescued: "DELETE FROM rescued WHERE log = ? AND offset = ?",
 } as const;
 
@@ -69,6 +97,19 @@ export function prepareConsumerStatements(database: DatabaseSync): ConsumerState
     database.prepare(text),
   ]);
   return Object.fromEntries(entries) as ConsumerStatements;
+}
+
+/** The parameters of `letterFilter`. */
+export function letterParameters(filter: LetterFilter | undefined): Record<string, SQLInputValue> {
+  return {
+    since: filter?.since ?? -Number.MAX_VALUE,
+    before: filter?.before ?? Number.MAX_VALUE,
+    reason: filter?.reason ?? null,
+    eventType: filter?.eventType ?? null,
+    eventSource: filter?.eventSource ?? null,
+    generation: filter?.generation ?? null,
+    offset: filter?.offset ?? null,
+  };
 }
 
 export function subscriptionStateOf(row: Row): SubscriptionState {
@@ -114,7 +155,17 @@ export function deadLetterOf(row: Row): DeadLetterState {
     generation: row["generation"] as number,
     time: row["time"] as number,
     reason: row["reason"] as string,
+    eventType: (row["event_type"] as string | null) ?? undefined,
+    eventSource: (row["event_source"] as string | null) ?? undefined,
     details: row["details"] as string,
+  };
+}
+
+export function replayStateOf(row: Row): ReplayState {
+  return {
+    subscription: row["subscription"] as string,
+    replay: row["replay"] as string,
+    value: row["value"] as string,
   };
 }
 

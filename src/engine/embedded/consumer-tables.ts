@@ -1,12 +1,22 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { BusName, Offset, SubscriptionId } from "../../kernel/ids.ts";
-import type { DeadLetterState, LoadedBusState, ParkedState, SubscriptionState } from "../engine.ts";
+import type {
+  DeadLetterQuery,
+  DeadLetterState,
+  LetterPlace,
+  LoadedBusState,
+  ParkedState,
+  SubscriptionState,
+} from "../engine.ts";
 import { fenced, unknownLetter } from "../state-errors.ts";
+import { AttemptTables } from "./attempt-tables.ts";
 import type { ConsumerStatements } from "./consumer-statements.ts";
 import {
   deadLetterOf,
+  letterParameters,
   parkedStateOf,
   prepareConsumerStatements,
+  replayStateOf,
   rescuedRecordOf,
   subscriptionStateOf,
 } from "./consumer-statements.ts";
@@ -16,16 +26,29 @@ import type { CommitRequest, OperationArgument, StateOperations } from "./state-
 
 type ConsumerOperations = Pick<
   StateOperations,
-  "loadConsumers" | "commitConsumers" | "listLetters" | "getLetter" | "getRescued" | "listNamed"
+  | "loadConsumers"
+  | "commitConsumers"
+  | "listLetters"
+  | "countLetters"
+  | "getLetter"
+  | "listAttempts"
+  | "getRescued"
+  | "listNamed"
 >;
 
 /** What became of which offset, per subscription; the tables are drawn in spec/state-database.md. */
 export function consumerTables(database: DatabaseSync): ConsumerOperations {
   const statements = prepareConsumerStatements(database);
+  const attempts = new AttemptTables(database);
   return {
-    loadConsumers: (bus) => load(statements, bus),
-    commitConsumers: (request) => commit(statements, request),
+    loadConsumers: (bus) => load(statements, attempts, bus),
+    commitConsumers: (request) => commit(statements, attempts, request),
     listLetters: (request) => listLetters(statements, request),
+    countLetters: (request) => countLetters(statements, request),
+    listAttempts({ bus, query }) {
+      const log = logOf(statements, bus);
+      return log === undefined ? [] : attempts.search(log, query);
+    },
     getLetter({ bus, subscription, letter }) {
       const log = logOf(statements, bus);
       if (log === undefined) return undefined;
@@ -53,14 +76,23 @@ function logOf(statements: ConsumerStatements, bus: BusName): number | undefined
   return statements.selectLog.get(bus)?.["log"] as number | undefined;
 }
 
-function load(statements: ConsumerStatements, bus: BusName): LoadedBusState {
+function load(
+  statements: ConsumerStatements,
+  attempts: AttemptTables,
+  bus: BusName,
+): LoadedBusState {
   const row = statements.selectLog.get(bus);
-  const log = row?.["log"];
-  if (log === undefined) return { position: undefined, subscriptions: [], parked: [] };
+  const log = row?.["log"] as number | undefined;
+  if (log === undefined) {
+    return { position: undefined, subscriptions: [], parked: [], replays: [], failures: [] };
+  }
+  const subscriptions = statements.selectSubscriptions.all(log).map(subscriptionStateOf);
   return {
     position: (row?.["position"] as number | null) ?? undefined,
-    subscriptions: statements.selectSubscriptions.all(log).map(subscriptionStateOf),
+    subscriptions,
     parked: statements.selectParked.all(log).map(parkedStateOf),
+    replays: statements.selectReplays.all(log).map(replayStateOf),
+    failures: subscriptions.flatMap((state) => attempts.failures(log, state.subscription)),
   };
 }
 
@@ -68,28 +100,56 @@ function listLetters(
   statements: ConsumerStatements,
   { bus, query }: OperationArgument<"listLetters">,
 ): DeadLetterState[] {
-  const { subscription, after, limit } = query;
+  const { subscription, after, limit, filter } = query;
   const log = logOf(statements, bus);
-  if (log === undefined) {
-    if (after !== undefined) throw unknownLetter(subscription, after);
-    return [];
-  }
-  if (after === undefined) {
-    return statements.selectLetters.all(log, subscription, limit).map(deadLetterOf);
-  }
-  const last = statements.selectLetter.get(log, subscription, after);
-  if (last === undefined) throw unknownLetter(subscription, after);
-  const time = deadLetterOf(last).time;
-  return statements.selectLettersAfter.all(log, subscription, time, after, limit).map(deadLetterOf);
+  const place = log === undefined ? undefined : placeOf(statements, log, query);
+  if (after !== undefined && place === undefined) throw unknownLetter(subscription, after);
+  if (log === undefined) return [];
+  const parameters = {
+    ...letterParameters(filter),
+    log,
+    subscription,
+    afterTime: place?.time ?? -Number.MAX_VALUE,
+    afterLetter: place?.letter ?? "",
+    limit,
+  };
+  const select =
+    filter?.offset === undefined ? statements.selectLetters : statements.selectLettersAt;
+  return select.all(parameters).map(deadLetterOf);
+}
+
+function placeOf(
+  statements: ConsumerStatements,
+  log: number,
+  { subscription, after, afterPlace }: DeadLetterQuery,
+): LetterPlace | undefined {
+  if (after === undefined) return afterPlace;
+  const row = statements.selectLetter.get(log, subscription, after);
+  return row === undefined ? undefined : { time: deadLetterOf(row).time, letter: after };
+}
+
+function countLetters(
+  statements: ConsumerStatements,
+  { bus, subscription, filter }: OperationArgument<"countLetters">,
+): number {
+  const log = logOf(statements, bus);
+  if (log === undefined) return 0;
+  const parameters = { ...letterParameters(filter), log, subscription };
+  return statements.countLetters.get(parameters)?.["letters"] as number;
 }
 
 /** Applies the parts in the order of ConsumerChanges; the transaction makes them one. */
-function commit(statements: ConsumerStatements, request: CommitRequest): void {
+function commit(
+  statements: ConsumerStatements,
+  attempts: AttemptTables,
+  request: CommitRequest,
+): void {
   const { bus, leaseToken, changes } = request;
   const row = statements.selectLog.get(bus);
   const log = row?.["log"] as number | undefined;
   if (log === undefined || row?.["lease_token"] !== leaseToken) throw fenced(bus, leaseToken);
-  const commitOf: Commit = { statements, log, rescue: new RescueKeeper(statements, log) };
+  const rescue = new RescueKeeper(statements, log);
+  const commitOf: Commit = { statements, attempts, log, rescue };
 
   if (changes.position !== undefined) statements.setPosition.run(changes.position, log);
   for (const state of changes.subscriptions) putSubscription(commitOf, state);
@@ -105,11 +165,19 @@ function commit(statements: ConsumerStatements, request: CommitRequest): void {
   for (const subscription of changes.deletedSubscriptions) {
     deleteSubscription(commitOf, subscription);
   }
+  attempts.add(log, changes.attempts);
+  for (const { subscription, replay, value } of changes.replays) {
+    statements.putReplay.run(log, subscription, replay, value);
+  }
+  for (const { subscription, replay } of changes.deletedReplays) {
+    statements.deleteReplay.run(log, subscription, replay);
+  }
   commitOf.rescue.settle(changes.rescued);
 }
 
 interface Commit {
   readonly statements: ConsumerStatements;
+  readonly attempts: AttemptTables;
   readonly log: number;
   readonly rescue: RescueKeeper;
 }
@@ -156,14 +224,18 @@ function putLetter({ statements, log }: Commit, letter: DeadLetterState): void {
     letter.generation,
     letter.time,
     letter.reason,
+    letter.eventType ?? null,
+    letter.eventSource ?? null,
     letter.details,
   );
 }
 
 function deleteSubscription(
-  { statements, log, rescue }: Commit,
+  { statements, attempts, log, rescue }: Commit,
   subscription: SubscriptionId,
 ): void {
+  attempts.deleteOf(log, subscription);
+  statements.deleteReplaysOf.run(log, subscription);
   rescue.releaseUnsettled(subscription);
   statements.deleteSubscription.run(log, subscription);
   rescue.releaseRows(statements.deleteParkedOf.all(log, subscription));

@@ -1,6 +1,8 @@
-import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { open, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
 import { BrokerError, systemErrorCode } from "../../kernel/errors.ts";
+import { makeDirectories, syncDirectory } from "../directories.ts";
+import { codeOfFailedWrite } from "./write-failure.ts";
 
 /**
  * The layout of the data directory (spec/state-database.md). It grows when a version puts files
@@ -15,6 +17,10 @@ export interface DataDirectory {
   readonly root: string;
   readonly lockFile: string;
   readonly stateFile: string;
+  /** Holds nothing but room (disk-reserve.ts). */
+  readonly reserveFile: string;
+  /** The same, for starts only. */
+  readonly startReserveFile: string;
   readonly logs: string;
 }
 
@@ -23,6 +29,8 @@ export function dataDirectoryOf(root: string): DataDirectory {
     root,
     lockFile: join(root, "lock.db"),
     stateFile: join(root, "state.db"),
+    reserveFile: join(root, "reserve"),
+    startReserveFile: join(root, "reserve-start"),
     logs: join(root, "logs"),
   };
 }
@@ -30,41 +38,15 @@ export function dataDirectoryOf(root: string): DataDirectory {
 /** Creates the directory for its owner alone when there is none. An existing one keeps its mode. */
 export async function createDataDirectory(root: string): Promise<void> {
   try {
-    await createMissing(resolve(root));
+    await makeDirectories(root);
   } catch (error) {
+    if (codeOfFailedWrite(error) === "disk_full") throw error;
     throw new BrokerError(
       "invalid_config",
       `the data directory ${root} cannot be created (${systemErrorCode(error) ?? "unknown"}); ` +
         "choose another with --data-dir",
       { cause: error },
     );
-  }
-}
-
-/**
- * Node's own recursive mkdir never returns where a parent exists and yet takes no children, as
- * /proc does; so each level is made by itself, and each new name made durable.
- */
-async function createMissing(directory: string): Promise<void> {
-  const parent = dirname(directory);
-  try {
-    await mkdir(directory, { mode: 0o700 });
-  } catch (error) {
-    if (systemErrorCode(error) === "EEXIST" && (await stat(directory)).isDirectory()) return;
-    if (systemErrorCode(error) !== "ENOENT" || (await exists(parent))) throw error;
-    await createMissing(parent);
-    await mkdir(directory, { mode: 0o700 });
-  }
-  await syncDirectory(parent);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (systemErrorCode(error) === "ENOENT") return false;
-    throw error;
   }
 }
 
@@ -123,13 +105,4 @@ function formatOf(text: string): number | undefined {
   if (typeof value !== "object" || value === null || !("format" in value)) return undefined;
   const { format } = value;
   return typeof format === "number" && Number.isInteger(format) && format >= 1 ? format : undefined;
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

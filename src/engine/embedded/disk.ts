@@ -23,6 +23,8 @@ export interface Disk {
   syncDirectory(directory: string): Promise<void>;
   /** What an ordinary user may still write on the file system that holds `path`. */
   freeBytes(path: string): Promise<number>;
+  /** The size of that file system; absent where nobody knows. */
+  totalBytes?(path: string): Promise<number>;
 }
 
 export type OpenMode = "read" | "write" | "create";
@@ -79,6 +81,10 @@ export const nodeDisk: Disk = {
   async freeBytes(path) {
     const facts = await statfs(path);
     return facts.bavail * facts.bsize;
+  },
+  async totalBytes(path) {
+    const facts = await statfs(path);
+    return facts.blocks * facts.bsize;
   },
 };
 

@@ -3,17 +3,19 @@ import { assert } from "../../kernel/assert.ts";
 import type { Clock, Disposable } from "../../kernel/clock.ts";
 import { BrokerError } from "../../kernel/errors.ts";
 import type { BusName } from "../../kernel/ids.ts";
-import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../../kernel/logger.ts";
 import type { Random } from "../../kernel/random.ts";
 import { systemRandom } from "../../kernel/random.ts";
 import type {
   ConsumerStateStore,
+  DelayedStore,
   Engine,
   EngineHealth,
   EventLog,
+  FsyncMode,
   Leases,
   ResourceStore,
+  ScrubFacts,
 } from "../engine.ts";
 import { LocalLeases } from "../local-leases.ts";
 import { BusLogs } from "./bus-logs.ts";
@@ -24,8 +26,11 @@ import {
   dataDirectoryOf,
   writeFormat,
 } from "./data-directory.ts";
+import { EmbeddedDelayed } from "./delayed-state.ts";
 import type { Disk } from "./disk.ts";
 import { nodeDisk } from "./disk.ts";
+import { DiskReserve } from "./disk-reserve.ts";
+import { DiskSpace } from "./disk-space.ts";
 import { EmbeddedHealth } from "./embedded-health.ts";
 import { EmbeddedResources } from "./embedded-resources.ts";
 import { EmbeddedState } from "./embedded-state.ts";
@@ -34,17 +39,16 @@ import { LogShare } from "./log-share.ts";
 import { LogDirectories } from "./log-directories.ts";
 import type { Ownership } from "./ownership.ts";
 import { takeOwnership } from "./ownership.ts";
+import { Scrub, scrubStore } from "./scrub.ts";
 import { StateDatabase } from "./state-database.ts";
 import { storageError } from "./storage-error.ts";
-
-/** When an event is synced: before its acknowledgement, every now and then, when the system likes. */
-export type FsyncMode = "always" | "interval" | "never";
+import { withRelief } from "./write-failure.ts";
 
 export interface EmbeddedEngineOptions {
   readonly dataDir: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Default `always`; the others are refused by open() with not_supported_yet. */
+  /** Default `always`. */
   readonly fsync?: FsyncMode;
   readonly disk?: Disk;
   readonly random?: Random;
@@ -61,6 +65,7 @@ interface Opened {
   readonly ownership: Ownership;
   readonly database: StateDatabase;
   readonly logs: BusLogs;
+  readonly scrub: Scrub;
 }
 
 /**
@@ -74,13 +79,14 @@ class EmbeddedEngine implements Engine {
   readonly #disk: Disk;
   readonly #directory: DataDirectory;
   readonly #health: EmbeddedHealth;
+  readonly #space: DiskSpace;
   readonly #leases: LocalLeases;
   readonly resources: ResourceStore;
   readonly consumerState: ConsumerStateStore;
+  readonly delayed: DelayedStore;
   readonly leases: Leases;
   #opened: Opened | undefined;
   #closing: Promise<void> | undefined;
-  #freeBytesTimer: Disposable | undefined;
   #wasOpened = false;
 
   constructor(options: EmbeddedEngineOptions) {
@@ -88,10 +94,19 @@ class EmbeddedEngine implements Engine {
     this.#options = options;
     this.#disk = disk;
     this.#directory = dataDirectoryOf(resolve(dataDir));
-    this.#health = new EmbeddedHealth(fsync === "always" ? "disk" : "os");
+    this.#health = new EmbeddedHealth(fsync);
+    this.#space = new DiskSpace({
+      ...options,
+      disk,
+      root: this.#directory.root,
+      reserve: new DiskReserve(disk, this.#directory.reserveFile),
+      startReserve: new DiskReserve(disk, this.#directory.startReserveFile),
+      onMeasured: (freeBytes, refusal) => this.#health.setSpace(freeBytes, refusal),
+    });
     const state = new EmbeddedState(() => this.#parts().database);
     this.#leases = new LocalLeases(state);
     this.consumerState = state;
+    this.delayed = new EmbeddedDelayed(() => this.#parts().database);
     this.leases = this.#leases;
     this.resources = new EmbeddedResources(() => this.#parts().database);
   }
@@ -100,23 +115,43 @@ class EmbeddedEngine implements Engine {
     assert(!this.#wasOpened, "an engine is opened once");
     this.#wasOpened = true;
     const { root } = this.#directory;
-    assertSupported(this.#options.fsync);
-    await createDataDirectory(root);
-    await assertKnownFormat(root);
-    const ownership = takeOwnership(this.#directory);
+    const ownership = await this.#takeDirectory();
     try {
       await writeFormat(root);
+      await this.#space.start();
       const database = await this.#openDatabase();
-      this.#opened = { ownership, database, logs: await this.#openLogs(database) };
+      const logs = await this.#openLogs(database);
+      const scrub = this.#startScrub(database, logs);
+      this.#opened = { ownership, database, logs, scrub };
     } catch (error) {
+      await this.#space.stop();
       ownership.release();
       throw storageError(`the data directory ${root} cannot be opened`, error);
     }
-    await this.#measureFreeBytes();
-    this.#freeBytesTimer = this.#options.clock.every(limits.freeBytesIntervalMs, () => {
-      void this.#measureFreeBytes();
-    });
     return this.#health.health;
+  }
+
+  get scrub(): ScrubFacts | undefined {
+    return this.#opened?.scrub.facts;
+  }
+
+  #startScrub(database: StateDatabase, logs: BusLogs): Scrub {
+    const { clock, logger } = this.#options;
+    const store = scrubStore(database);
+    const scrub = new Scrub({ clock, logger, store, logs: () => logs.opened() });
+    scrub.start();
+    return scrub;
+  }
+
+  async #takeDirectory(): Promise<Ownership> {
+    const { root } = this.#directory;
+    try {
+      await createDataDirectory(root);
+      await assertKnownFormat(root);
+    } catch (error) {
+      throw storageError(`the data directory ${root} cannot be opened`, error);
+    }
+    return takeOwnership(this.#directory);
   }
 
   async log(bus: BusName): Promise<EventLog> {
@@ -148,14 +183,15 @@ class EmbeddedEngine implements Engine {
 
   async #close(): Promise<void> {
     const opened = this.#opened;
-    this.#freeBytesTimer?.dispose();
     this.#leases.close();
     if (opened === undefined) return;
     // The directory is given up last and always: until then another broker would find it in motion.
     try {
+      await opened.scrub.stop();
       await opened.logs.close();
     } finally {
       await opened.database.close();
+      await this.#space.stop();
       opened.ownership.release();
     }
   }
@@ -167,20 +203,27 @@ class EmbeddedEngine implements Engine {
   }
 
   #openDatabase(): Promise<StateDatabase> {
-    const { logger } = this.#options;
+    const { logger, clock } = this.#options;
+    const { stateFile, reserveFile, startReserveFile } = this.#directory;
     return StateDatabase.open({
-      file: this.#directory.stateFile,
+      file: stateFile,
+      reserves: { reserveFile, startReserveFile },
+      clock,
       onDeath: (cause) => {
-        logger.error({ cause }, "the state database stopped; restart the broker");
+        logger.error({ code: cause.code, cause: cause.cause }, cause.message);
         this.#health.setStateDatabaseDeath(cause);
+      },
+      onRevival: () => {
+        logger.info({}, "the state database works again");
+        this.#health.setStateDatabaseDeath(undefined);
       },
     });
   }
 
   async #openLogs(database: StateDatabase): Promise<BusLogs> {
-    const { clock, logger, random = systemRandom, segmentBytesMax } = this.#options;
+    const { clock, logger, random = systemRandom, segmentBytesMax, fsync } = this.#options;
     const disk = this.#disk;
-    const share = new LogShare();
+    const share = new LogShare(this.#space);
     const root = this.#directory.logs;
     const directories = new LogDirectories({ root, database, disk, logger, random });
     try {
@@ -196,29 +239,13 @@ class EmbeddedEngine implements Engine {
       random,
       share,
       ...(segmentBytesMax === undefined ? {} : { segmentBytesMax }),
-      fsync: "always" as const,
+      fsync: fsync ?? "always",
     };
     return new BusLogs({
       directories,
-      open: (bus, directory) => openLog({ ...shared, directory, bus }),
+      open: (bus, directory) =>
+        withRelief(this.#space.relieveStart, () => openLog({ ...shared, directory, bus })),
       onHealth: (bus, refusal) => this.#health.setLog(bus, refusal),
     });
   }
-
-  async #measureFreeBytes(): Promise<void> {
-    try {
-      this.#health.setFreeBytes(await this.#disk.freeBytes(this.#directory.root));
-    } catch (error) {
-      // Not every file system tells; nothing depends on the figure but the operator's knowledge.
-      this.#options.logger.debug({ error }, "the free space of the data directory is unknown");
-    }
-  }
-}
-
-function assertSupported(fsync: FsyncMode = "always"): void {
-  if (fsync === "always") return;
-  throw new BrokerError(
-    "not_supported_yet",
-    `fsync '${fsync}' is not supported yet; leave it out or say 'always'`,
-  );
 }

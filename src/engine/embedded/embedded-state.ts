@@ -1,20 +1,23 @@
 import type { BusName, Offset, SubscriptionId } from "../../kernel/ids.ts";
 import type {
+  AttemptQuery,
   ConsumerChanges,
   ConsumerStateStore,
   DeadLetterQuery,
   DeadLetterState,
+  LetterFilter,
   LoadedBusState,
   RescuedRecord,
+  StoredAttempt,
 } from "../engine.ts";
 import type { LeaseTokens } from "../local-leases.ts";
 import type { StateDatabase } from "./state-database.ts";
 
 /** Consumer state and lease tokens in the state database; each call is one transaction there. */
 export class EmbeddedState implements ConsumerStateStore, LeaseTokens {
-  readonly #database: () => StateDatabase;
+  readonly #database: () => Pick<StateDatabase, "request">;
 
-  constructor(database: () => StateDatabase) {
+  constructor(database: () => Pick<StateDatabase, "request">) {
     this.#database = database;
   }
 
@@ -41,6 +44,18 @@ export class EmbeddedState implements ConsumerStateStore, LeaseTokens {
     letter: string,
   ): Promise<DeadLetterState | undefined> {
     return this.#database().request("getLetter", { bus, subscription, letter });
+  }
+
+  async countDeadLetters(
+    bus: BusName,
+    subscription: SubscriptionId,
+    filter: LetterFilter,
+  ): Promise<number> {
+    return this.#database().request("countLetters", { bus, subscription, filter });
+  }
+
+  async attempts(bus: BusName, query: AttemptQuery): Promise<readonly StoredAttempt[]> {
+    return this.#database().request("listAttempts", { bus, query });
   }
 
   async rescued(bus: BusName, offsets: readonly Offset[]): Promise<readonly RescuedRecord[]> {

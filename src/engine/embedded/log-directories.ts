@@ -12,7 +12,7 @@ import type { LogRow } from "./state-protocol.ts";
 export interface LogDirectoriesOptions {
   /** The directory `logs/` of the data directory. */
   readonly root: string;
-  readonly database: StateDatabase;
+  readonly database: Pick<StateDatabase, "request">;
   readonly disk: Disk;
   readonly logger: Logger;
   readonly random: Random;

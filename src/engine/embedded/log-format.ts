@@ -4,7 +4,7 @@ import type { EpochMs } from "../../kernel/clock.ts";
 import type { Offset } from "../../kernel/ids.ts";
 
 /**
- * The bytes of the log, version 1. All integers are little-endian; every byte is covered by a
+ * The bytes of the log, version 2. All integers are little-endian; every byte is covered by a
  * checksum (CRC-32 as in zlib). `spec/log-format.md` draws the same tables and says what recovery
  * does with each kind of damage.
  *
@@ -21,13 +21,16 @@ import type { Offset } from "../../kernel/ids.ts";
  *      32   8  append time of the last record before this segment, 0 when there is none
  *      40   8  when the segment was made
  *      48  16  id of the log, the same in all its segments
- *      64 444  zero
+ *      64   8  bytes of the segment before, its keys (key-page.ts) not counted; 0 = unknown
+ *      72   1  keys in the segment before: 0 = unknown, 1 = none, 2 = some
+ *      73 435  zero
  *     508   4  checksum of bytes 0 … 507: the segment's identity
  *
  * The identity seeds every checksum inside the segment, so that bytes of another file, or a forged
- * frame inside an event's data, never pass for a record of this one.
+ * frame inside an event's data, never pass for a record of this one. Version 1 ended at byte 64 and
+ * knew no keys; its zeros mean the same here.
  */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 export const SEGMENT_HEADER_BYTES = 512;
 export const SEGMENT_HEADER_COPIES = 2;
 /** Where the first group of a segment begins. */
@@ -44,11 +47,13 @@ export const LOG_ID_BYTES = 16;
  *      16   8  offset of the first record
  *      24   8  durableTo: every offset below it was synced when this group was written
  *      32   8  append time of the first record; of a marker, when it was written
- *      40   1  kind: 1 = records (other kinds are for later versions)
+ *      40   1  kind: 1 = records, 2 = keys of a sealed segment (key-page.ts)
  *      41   7  zero
  */
 export const GROUP_HEADER_BYTES = 48;
-const GROUP_KIND_RECORDS = 1;
+const groupKinds: readonly (GroupKind | undefined)[] = [undefined, "records", "keys"];
+
+export type GroupKind = "records" | "keys";
 
 /**
  * Record header, 28 bytes, then the facts, then the payload.
@@ -71,6 +76,10 @@ const SEGMENT_MAGIC = Buffer.from("millrace", "latin1");
 const GROUP_MAGIC = 0x70_72_67_6d;
 const TWO_32 = 2 ** 32;
 
+/** Whether records of a segment carry deduplication keys. */
+export type KeyPresence = "unknown" | "none" | "some";
+const keyPresences: readonly KeyPresence[] = ["unknown", "none", "some"];
+
 export interface SegmentHeader {
   readonly number: number;
   readonly first: Offset;
@@ -78,6 +87,9 @@ export interface SegmentHeader {
   readonly previousTime: EpochMs;
   readonly created: EpochMs;
   readonly logId: Buffer;
+  /** Where the groups of the segment before end; undefined when nobody said so. */
+  readonly previousBytes?: number | undefined;
+  readonly previousKeys?: KeyPresence | undefined;
 }
 
 /** What one copy of a segment header says. */
@@ -99,6 +111,8 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   writeInteger(block, header.previousTime, 32);
   writeInteger(block, header.created, 40);
   header.logId.copy(block, 48);
+  writeInteger(block, header.previousBytes ?? 0, 64);
+  block[72] = keyPresences.indexOf(header.previousKeys ?? "unknown");
   block.writeUInt32LE(crc32(block.subarray(0, 508)), 508);
   block.copyWithin(SEGMENT_HEADER_BYTES, 0, SEGMENT_HEADER_BYTES);
   return block;
@@ -118,6 +132,8 @@ export function decodeSegmentHeader(copy: Buffer): SegmentHeaderVerdict {
     previousTime: readInteger(copy, 32),
     created: readInteger(copy, 40),
     logId: Buffer.from(copy.subarray(48, 48 + LOG_ID_BYTES)),
+    previousBytes: readInteger(copy, 64) || undefined,
+    previousKeys: keyPresences[copy[72] ?? 0] ?? "unknown",
   };
   return { verdict: "valid", header, identity };
 }
@@ -128,12 +144,16 @@ export function identityOf(encodedHeader: Buffer): number {
 }
 
 export interface GroupHeader {
+  readonly kind: GroupKind;
   readonly bytes: number;
   readonly records: number;
   readonly first: Offset;
   readonly durableTo: Offset;
   readonly time: EpochMs;
 }
+
+/** A group holds records unless it says otherwise. */
+export type GroupFields = Omit<GroupHeader, "kind"> & Partial<Pick<GroupHeader, "kind">>;
 
 /** Where a frame is to be written or checked, and with which seed. */
 export interface FramePlace {
@@ -142,7 +162,7 @@ export interface FramePlace {
   readonly identity: number;
 }
 
-export function encodeGroupHeader(header: GroupHeader, { buffer, at, identity }: FramePlace): void {
+export function encodeGroupHeader(header: GroupFields, { buffer, at, identity }: FramePlace): void {
   assert(header.durableTo <= header.first, "a group is written after what is durable");
   buffer.writeUInt32LE(GROUP_MAGIC, at);
   buffer.writeUInt32LE(header.bytes, at + 8);
@@ -150,7 +170,7 @@ export function encodeGroupHeader(header: GroupHeader, { buffer, at, identity }:
   writeInteger(buffer, header.first, at + 16);
   writeInteger(buffer, header.durableTo, at + 24);
   writeInteger(buffer, header.time, at + 32);
-  buffer.writeUInt32LE(GROUP_KIND_RECORDS, at + 40);
+  buffer.writeUInt32LE(groupKinds.indexOf(header.kind ?? "records"), at + 40);
   buffer.writeUInt32LE(0, at + 44);
   buffer.writeUInt32LE(crc32(buffer.subarray(at + 8, at + GROUP_HEADER_BYTES), identity), at + 4);
 }
@@ -164,7 +184,10 @@ export function decodeGroupHeader({ buffer, at, identity }: FramePlace): GroupHe
   if (!hasGroupMagic(buffer, at)) return undefined;
   const checksum = crc32(buffer.subarray(at + 8, at + GROUP_HEADER_BYTES), identity);
   if (checksum !== buffer.readUInt32LE(at + 4)) return undefined;
+  const kind = groupKinds[buffer[at + 40] ?? 0];
+  if (kind === undefined) return undefined;
   const header: GroupHeader = {
+    kind,
     bytes: buffer.readUInt32LE(at + 8),
     records: buffer.readUInt32LE(at + 12),
     first: readInteger(buffer, at + 16),
@@ -172,7 +195,7 @@ export function decodeGroupHeader({ buffer, at, identity }: FramePlace): GroupHe
     time: readInteger(buffer, at + 32),
   };
   const isSensible = header.bytes >= GROUP_HEADER_BYTES && header.durableTo <= header.first;
-  return isSensible && buffer[at + 40] === GROUP_KIND_RECORDS ? header : undefined;
+  return isSensible ? header : undefined;
 }
 
 export interface RecordFields {
@@ -234,11 +257,11 @@ export function payloadStart(buffer: Buffer, at: number): number {
 }
 
 /** Offsets and times stay below 2^53, so two halves hold them without a BigInt. */
-function writeInteger(buffer: Buffer, value: number, at: number): void {
+export function writeInteger(buffer: Buffer, value: number, at: number): void {
   buffer.writeUInt32LE(value >>> 0, at);
   buffer.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
 }
 
-function readInteger(buffer: Buffer, at: number): number {
+export function readInteger(buffer: Buffer, at: number): number {
   return buffer.readUInt32LE(at) + buffer.readUInt32LE(at + 4) * TWO_32;
 }

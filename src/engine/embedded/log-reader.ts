@@ -3,14 +3,18 @@ import type { EpochMs } from "../../kernel/clock.ts";
 import { BrokerError } from "../../kernel/errors.ts";
 import type { Offset } from "../../kernel/ids.ts";
 import { limits } from "../../kernel/limits.ts";
-import type { Damage, Gap, ReadLimit, RecordBatch } from "../engine.ts";
+import type { Damage, Gap, KeyBatch, ReadLimit, RecordBatch, VerifyOptions } from "../engine.ts";
+import { scanKeysBetween } from "../key-scan.ts";
+import { examineFooter, footerKeys } from "./key-footer.ts";
 import type { TailCache } from "./tail-cache.ts";
 import { BatchBuilder, emptyBatch } from "./record-batch.ts";
 import { recordTime } from "./log-format.ts";
+import { Pacer } from "./pacer.ts";
 import { examineHeader } from "./segment-headers.ts";
 import type { DamagedRange, Segment, SegmentList } from "./segments.ts";
 import { INDEX_INTERVAL_BYTES } from "./sparse-index.ts";
-import type { SegmentFiles, SegmentVisitor } from "./segment-walk.ts";
+import type { SegmentFiles } from "./segment-read.ts";
+import type { SegmentVisitor } from "./segment-walk.ts";
 import { walkSegment } from "./segment-walk.ts";
 
 export interface LogReaderOptions {
@@ -19,8 +23,9 @@ export interface LogReaderOptions {
   readonly files: SegmentFiles;
 }
 
-/** What verify reads at a time: large, because it reads everything. */
+/** What verify reads at a time: large, because it reads everything, unless it is in no hurry. */
 const VERIFY_WINDOW_BYTES = 1024 * 1024;
+const PACED_WINDOW_BYTES = 256 * 1024;
 
 /**
  * Reads what is durable, from memory where it still is, else from the files. Offsets that hold no
@@ -144,14 +149,52 @@ export class LogReader {
     return found;
   }
 
-  async *verify(): AsyncIterable<Damage> {
+  /** The keys from `since` on: from the footers where there are any, else from the records. */
+  async *keys(since: EpochMs): AsyncIterable<KeyBatch> {
+    const { segments } = this.#options;
+    let at = await this.offsetAt(since);
+    while (at < segments.active.next) {
+      at = Math.max(at, segments.first);
+      const segment = segments.holding(at);
+      const isSealed = segment !== undefined && segment !== segments.active;
+      const end = isSealed ? (segments.after(segment)?.first ?? segment.next) : Infinity;
+      if (isSealed && segment.keys === "none") {
+        at = end;
+        continue;
+      }
+      if (isSealed && segment.footerBytes > 0) {
+        at = Math.max(at, yield* this.#footerKeys(segment, since));
+      }
+      yield* scanKeysBetween(this, at, end);
+      if (!isSealed) return;
+      at = end;
+    }
+  }
+
+  async *#footerKeys(segment: Segment, since: EpochMs): AsyncGenerator<KeyBatch, Offset> {
+    try {
+      return yield* footerKeys(this.#options.files, segment, since);
+    } catch (thrown) {
+      // Retention may have deleted the file since; then reading the records says so.
+      if (segment.next <= this.#options.segments.first) return segment.first;
+      throw asUnavailable(thrown, segment.path);
+    }
+  }
+
+  async *verify(options: VerifyOptions = {}): AsyncIterable<Damage> {
     const { segments, files } = this.#options;
+    const pacer = new Pacer(files.clock, options);
+    const pace = (bytes: number): Promise<void> => pacer.before(bytes);
     for (const segment of segments.all) {
+      if (segment.next <= segments.first && segment !== segments.active) continue;
       const found: Damage[] = [];
       try {
         found.push(...(await examineHeader(files, segment)));
-        if (segment.identity !== undefined) found.push(...(await this.examine(segment)));
+        if (segment.identity !== undefined) found.push(...(await this.examine(segment, pace)));
+        const footer = await examineFooter(files, segment);
+        if (footer !== undefined) found.push(footer);
       } catch (thrown) {
+        options.signal?.throwIfAborted();
         if (segment.next <= segments.first) continue;
         throw asUnavailable(thrown, segment.path);
       }
@@ -160,7 +203,10 @@ export class LogReader {
   }
 
   /** Reads a whole segment again, quarantines what is damaged and lists it. */
-  async examine(segment: Segment): Promise<readonly Damage[]> {
+  async examine(
+    segment: Segment,
+    pace?: (bytes: number) => Promise<void>,
+  ): Promise<readonly Damage[]> {
     const found: Damage[] = [];
     const visitor: SegmentVisitor = {
       skipBelow: 0,
@@ -173,7 +219,8 @@ export class LogReader {
     };
     await walkSegment(this.#options.files, segment, visitor, {
       entry: undefined,
-      windowBytes: VERIFY_WINDOW_BYTES,
+      windowBytes: pace === undefined ? VERIFY_WINDOW_BYTES : PACED_WINDOW_BYTES,
+      pace,
     });
     return found;
   }

@@ -1,3 +1,4 @@
+import type { BrokerError } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 
@@ -12,6 +13,25 @@ export class LogShare {
   readonly reads: Gate = new Gate(limits.concurrentLogReadsMax);
   readonly files: OpenFiles = new OpenFiles();
   readonly tails: TailBudget = new TailBudget(limits.tailCacheBytesTotalMax);
+  /** Undefined where nobody watches the free space; then a full disk is met, not foreseen. */
+  readonly space: SpaceGuard | undefined;
+
+  constructor(space?: SpaceGuard) {
+    this.space = space;
+  }
+}
+
+/** Watches the free space of the file system that the logs lie on. */
+export interface SpaceGuard {
+  /** Why appends are refused at the moment: too little room is left. */
+  readonly refusal: BrokerError | undefined;
+  /** So many bytes were written: free space is measured early when that may have used it up. */
+  wrote(bytes: number): void;
+  measure(): Promise<void>;
+  /** Measures, and says whether there is room for events. */
+  hasRoom(): Promise<boolean>;
+  /** A deletion or a recovery found the disk full: gives up a reserve; says whether there was one. */
+  readonly relieve: () => Promise<boolean>;
 }
 
 /** Lets so many through at a time; the others wait in the order in which they came. */

@@ -16,7 +16,16 @@ type LogOperations = Pick<
   | "revokeToken"
 >;
 
-const stateTables = ["subscription_states", "parked", "dead_letters", "rescued"] as const;
+const stateTables = [
+  "subscription_states",
+  "parked",
+  "dead_letters",
+  "rescued",
+  "delayed",
+  "attempts",
+  "attempt_lanes",
+  "replays",
+] as const;
 
 /** Which bus has its log in which directory, and who holds the lease of the bus. */
 export function logTables(database: DatabaseSync): LogOperations {

@@ -1,6 +1,7 @@
 import type { EpochMs } from "../../kernel/clock.ts";
 import type { Offset } from "../../kernel/ids.ts";
 import { limits } from "../../kernel/limits.ts";
+import { isKeyPageIntact } from "./key-page.ts";
 import type { GroupHeader } from "./log-format.ts";
 import {
   GROUP_HEADER_BYTES,
@@ -38,7 +39,12 @@ export function frameAt(window: Window, at: number, expected: Offset): Frame {
   if (left < RECORD_HEADER_BYTES) return short;
   if (hasGroupMagic(window.buffer, at)) {
     if (left < GROUP_HEADER_BYTES && !window.isLast) return "incomplete";
-    if (groupAt(window, at)?.first === expected) return "group";
+    const group = groupAt(window, at);
+    if (group?.first === expected) {
+      if (group.kind === "records") return "group";
+      if (group.bytes > left) return short;
+      return isKeyPageIntact({ ...window, at }, group) ? "group" : "damaged";
+    }
   }
   if (recordOffset(window.buffer, at) !== expected) return "damaged";
   const bytes = recordBytes(window.buffer, at);
@@ -60,6 +66,7 @@ function isIntact({ buffer, identity }: Window, at: number): boolean {
 export function isGroupWhole(window: Window, at: number, group: GroupHeader): boolean {
   const end = at + group.bytes;
   if (end > window.end) return false;
+  if (group.kind === "keys") return isKeyPageIntact({ ...window, at }, group);
   const body: Window = { ...window, end, isLast: true };
   let position = at + GROUP_HEADER_BYTES;
   for (let index = 0; index < group.records; index++) {

@@ -1,30 +1,36 @@
 import { assert } from "../../kernel/assert.ts";
-import type { Clock, Disposable, EpochMs } from "../../kernel/clock.ts";
+import type { Disposable, EpochMs } from "../../kernel/clock.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { BrokerError } from "../../kernel/errors.ts";
 import type { Offset } from "../../kernel/ids.ts";
-import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../../kernel/logger.ts";
-import type { AppendCallback, EncodedRecord } from "../engine.ts";
-import type { Disk, DiskFile } from "./disk.ts";
+import type { AppendCallback, EncodedRecord, FsyncMode } from "../engine.ts";
+import { BackgroundSync } from "./background-sync.ts";
+import type { DiskFile } from "./disk.ts";
 import { GroupQueue } from "./group-queue.ts";
-import type { LogShare } from "./log-share.ts";
+import { MarkerTimer, RollTimer } from "./log-timers.ts";
+import type { OffsetReservation } from "./offset-reservation.ts";
 import type { PendingGroup } from "./pending-group.ts";
-import type { SegmentList } from "./segments.ts";
-import { createSegment } from "./segments.ts";
+import type { SegmentTurn } from "./segment-turn.ts";
+import { beginSegment, dropEmpty, reopenActive } from "./segment-turn.ts";
+import type { Segment } from "./segments.ts";
 import type { TailCache } from "./tail-cache.ts";
-import { closeQuietly, codeOfFailedWrite, hasHeadroom, refusalFor } from "./write-failure.ts";
+import {
+  closeQuietly,
+  codeOfFailedWrite,
+  hasHeadroom,
+  refusalFor,
+  withRelief,
+} from "./write-failure.ts";
+import { WriteRefusal } from "./write-refusal.ts";
 
-export interface LogWriterOptions {
-  readonly directory: string;
+export interface LogWriterOptions extends SegmentTurn {
   readonly bus: string;
-  readonly disk: Disk;
-  readonly clock: Clock;
   readonly logger: Logger;
-  readonly share: LogShare;
-  readonly segments: SegmentList;
+  readonly fsync: FsyncMode;
+  /** Used unless `fsync` is `always`. */
+  readonly reservation: OffsetReservation;
   readonly cache: TailCache;
-  readonly logId: Buffer;
   readonly segmentBytesMax: number;
   readonly rollAfterMs: number | undefined;
   /** The newest append time there is; 0 when there is none. */
@@ -35,6 +41,8 @@ export interface LogWriterOptions {
   readonly isMarked: boolean;
   /** The active segment is damaged inside: nothing is appended to it. */
   readonly mustRoll: boolean;
+  /** The segment will not be appended to any more; it is whole unless its keys are unknown. */
+  readonly onSealed: (segment: Segment) => void;
 }
 
 /**
@@ -46,7 +54,10 @@ export interface LogWriterOptions {
  * - `writing`: one group is on its way to the disk; its callback moves on.
  * - `preparing`: the file is opened, a new segment is made, or a failed one is left behind.
  *
- * Beside these, a `#refusal` stands while the disk takes nothing: appends are refused with it, and
+ * With `fsync: always` a group's callbacks run after its sync. Otherwise they run after its write,
+ * `#syncs` catches up behind, and only offsets are given that were durably reserved before.
+ *
+ * Beside these, a refusal stands while the disk takes nothing: appends are refused with it, and
  * a probe makes a new segment once there is room. A file whose write or sync has failed is never
  * written again: after a failed `fdatasync` the kernel may call pages clean that never reached the
  * disk, and would say yes to a second try.
@@ -54,8 +65,12 @@ export interface LogWriterOptions {
 export class LogWriter {
   readonly #options: LogWriterOptions;
   readonly #queue: GroupQueue;
+  /** Undefined with `fsync: always`. */
+  readonly #syncs: BackgroundSync | undefined;
   readonly #listeners = new Set<(next: Offset) => void>();
-  readonly #healthListeners = new Set<(refusal: BrokerError | undefined) => void>();
+  readonly #refusal: WriteRefusal;
+  readonly #marker: MarkerTimer;
+  readonly #rollTimer: RollTimer;
   readonly #idleWaiters: (() => void)[] = [];
   #state: "idle" | "scheduled" | "writing" | "preparing" = "idle";
   #file: DiskFile | undefined;
@@ -65,34 +80,37 @@ export class LogWriter {
   #mustRoll: boolean;
   #isMarked: boolean;
   #isClosing = false;
-  #refusal: BrokerError | undefined;
-  #rollAfterMs: number | undefined;
-  #markerTimer: Disposable | undefined;
-  #rollTimer: Disposable | undefined;
-  #probeTimer: Disposable | undefined;
   #commits = 0;
 
   constructor(options: LogWriterOptions) {
     this.#options = options;
+    const { clock } = options;
     this.#queue = new GroupQueue(options.bus, options.lastTime);
+    this.#refusal = new WriteRefusal({ ...options, probe: () => void this.#probe() });
+    this.#marker = new MarkerTimer({
+      clock,
+      commits: () => this.#commits,
+      mark: () => this.#mark(),
+    });
+    this.#rollTimer = new RollTimer(clock, options.rollAfterMs, () => this.#rollByAge());
+    this.#syncs = this.#createSyncs();
     this.#lastNumber = options.lastNumber;
     this.#mustRoll = options.mustRoll;
     this.#isMarked = options.isMarked;
-    this.#rollAfterMs = options.rollAfterMs;
-    if (!options.isMarked) this.#armMarker();
-    this.#armRoll();
+    if (!options.isMarked) this.#marker.arm();
+    this.#rollTimer.arm(options.segments.active.firstTime);
   }
 
   /** Why appends are refused at the moment. */
   get refusal(): BrokerError | undefined {
-    return this.#refusal;
+    return this.#refusal.current;
   }
 
   append(records: readonly EncodedRecord[], settled: AppendCallback): void {
-    const { clock, bus } = this.#options;
+    const { clock, bus, share } = this.#options;
     const refusal = this.#isClosing
       ? new BrokerError("stopping", `bus ${bus} is closing`)
-      : (this.#refusal ?? this.#queue.add(records, clock.now(), settled));
+      : (this.refusal ?? share.space?.refusal ?? this.#queue.add(records, clock.now(), settled));
     if (refusal === undefined) this.#schedule();
     else queueMicrotask(() => settled(refusal, -1));
   }
@@ -114,7 +132,7 @@ export class LogWriter {
     const group = this.#queue.first;
     if (group === undefined && (!this.#mustRoll || this.#isClosing)) {
       this.#rest();
-    } else if (group === undefined || this.#file === undefined || this.#shouldRoll(group)) {
+    } else if (group === undefined || this.#file === undefined || this.#mustPrepare(group)) {
       this.#state = "preparing";
       void this.#prepare();
     } else {
@@ -125,8 +143,14 @@ export class LogWriter {
 
   #rest(): void {
     this.#state = "idle";
-    if (!this.#isMarked) this.#armMarker();
+    if (!this.#isMarked) this.#marker.arm();
     for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+
+  #mustPrepare(group: PendingGroup): boolean {
+    if (this.#shouldRoll(group)) return true;
+    const next = this.#options.segments.active.next + group.records;
+    return group.records > 0 && this.#syncs?.covers(next) === false;
   }
 
   #shouldRoll(group: PendingGroup): boolean {
@@ -142,7 +166,8 @@ export class LogWriter {
     const { active } = segments;
     assert(active.identity !== undefined, "the active segment has a valid header");
     const { identity, next: first } = active;
-    group.seal({ identity, first, time: this.#queue.tick(clock.now()) });
+    const durableTo = this.#syncs?.durableTo ?? first;
+    group.seal({ identity, first, durableTo, time: this.#queue.tick(clock.now()) });
     this.#state = "writing";
     this.#group = group;
     this.#writtenTo = group.start;
@@ -164,7 +189,10 @@ export class LogWriter {
     }
     this.#writtenTo += written;
     if (this.#writtenTo < group.end) this.#writeRest(group, file);
-    else file.dataSync(this.#onSynced);
+    else if (this.#syncs === undefined) file.dataSync(this.#onSynced);
+    // After a failed sync nothing more is acknowledged out of this file.
+    else if (this.#syncs.failure === undefined) this.#commit(group);
+    else this.#fail(group, this.#syncs.failure, "outcome_unknown");
   };
 
   readonly #onSynced = (failure: Error | undefined): void => {
@@ -189,6 +217,8 @@ export class LogWriter {
     active.next = next;
     this.#isMarked = group.records === 0;
     this.#queue.leave(group);
+    if (group.records > 0 && this.#file !== undefined) this.#syncs?.wrote(this.#file, next);
+    this.#options.share.space?.wrote(group.bytes);
     this.#commits += 1;
     this.#group = undefined;
     this.#state = "idle";
@@ -205,10 +235,11 @@ export class LogWriter {
     const { buffer, start, end } = group;
     cache.add({ buffer, start, end, first, next: first + group.records });
     group.extendIndex(active.index, { first, position: active.bytes });
+    if (group.hasKeys) active.keys = "some";
     active.lastTime = group.lastTime;
     if (active.firstTime !== undefined) return;
     active.firstTime = group.firstTime;
-    this.#armRoll();
+    this.#rollTimer.arm(group.firstTime);
   }
 
   #fail(group: PendingGroup, failure: Error, code: ErrorCode): void {
@@ -225,9 +256,9 @@ export class LogWriter {
 
   /** Cuts off what the failed group left, as far as the disk lets us, and goes on elsewhere. */
   async #leaveSegment(code: ErrorCode, failure: Error): Promise<void> {
-    const { segments, logger, bus } = this.#options;
+    const { segments, logger, bus, share } = this.#options;
     const file = this.#file;
-    this.#file = undefined;
+    segments.active.giveUpFooter();
     try {
       // Readers never see those bytes anyway. But if the process dies before the next segment is
       // made, the next start would read them from the page cache and take them for stored.
@@ -235,89 +266,107 @@ export class LogWriter {
     } catch (thrown) {
       logger.warn({ bus, failure: String(thrown) }, "the failed group could not be cut off");
     }
+    await this.#finishSyncs();
+    this.#file = undefined;
     await closeQuietly(file);
-    if (code === "disk_full") this.#refuse(refusalFor(bus, code, failure));
-    else await this.#prepare();
+    if (code === "disk_full") {
+      this.#refuse(refusalFor(bus, code, failure));
+      void share.space?.measure();
+    } else await this.#prepare();
   }
 
-  /** Opens the active segment for writing, or makes the next one. */
+  /** Opens the active segment for writing, or makes the next one; reserves offsets. */
   async #prepare(): Promise<void> {
-    const { disk, segments, bus } = this.#options;
+    const { segments, bus, share } = this.#options;
+    let isStanding = false;
     try {
       const group = this.#queue.first;
       const isFull = group !== undefined && this.#shouldRoll(group);
-      if (this.#mustRoll || isFull) await this.#roll();
-      else this.#file = await disk.open(segments.active.path, "write");
+      if (this.#mustRoll || isFull) {
+        await this.#finishSyncs();
+        // Once a segment is sealed, retention can delete it: on a full disk it gets the reserve.
+        const relieve = group === undefined ? share.space?.relieve : undefined;
+        await withRelief(relieve, () => this.#roll());
+      } else this.#file ??= await reopenActive(this.#options);
+      isStanding = true;
+      const records = group?.records ?? 0;
+      if (records > 0) await this.#syncs?.reserve(segments.active.next + records);
     } catch (thrown) {
-      // Whether the new segment exists is unknown: if it does, the old one ends before it.
-      this.#mustRoll = true;
+      // Whether a new segment exists is unknown: if it does, the old one ends before it.
+      if (!isStanding) this.#mustRoll = true;
       this.#refuse(refusalFor(bus, codeOfFailedWrite(thrown), thrown));
+      void share.space?.measure();
       return;
     }
-    this.#accept();
+    this.#refusal.end();
     this.#state = "idle";
     this.#flush();
   }
 
   async #roll(): Promise<void> {
-    const { disk, directory, segments, clock, logId, share } = this.#options;
-    const old = segments.active;
-    const first = old.next;
+    const old = this.#options.segments.active;
     this.#lastNumber += 1;
-    const { segment, file } = await createSegment(disk, directory, {
-      number: this.#lastNumber,
-      first,
-      previousNext: first,
-      previousTime: this.#queue.lastTime,
-      created: Math.max(0, Math.floor(clock.now())),
-      logId,
-    });
-    segments.add(segment);
+    const previousTime = this.#queue.lastTime;
+    const file = await beginSegment(this.#options, { number: this.#lastNumber, previousTime });
     const left = this.#file;
     this.#file = file;
     this.#mustRoll = false;
     this.#isMarked = true;
-    this.#rollTimer?.dispose();
+    this.#rollTimer.disarm();
     await closeQuietly(left);
-    if (old.first < segment.first) return;
-    // The old segment holds no record; a file that cannot be removed now does no harm.
-    segments.remove(old);
-    share.files.forget(old.path);
-    await Promise.allSettled([disk.unlink(old.path)]);
-  }
-
-  #accept(): void {
-    if (this.#refusal === undefined) return;
-    this.#refusal = undefined;
-    this.#options.logger.info({ bus: this.#options.bus }, "the disk takes events again");
-    for (const listener of this.#healthListeners) listener(undefined);
+    if (old.first < old.next) this.#options.onSealed(old);
+    else await dropEmpty(this.#options, old);
   }
 
   /** Refuses what waits and what comes, until a probe finds that the disk takes events again. */
   #refuse(refusal: BrokerError): void {
-    const { bus, logger, clock } = this.#options;
-    if (this.#refusal === undefined) logger.error({ bus, code: refusal.code }, refusal.message);
-    this.#refusal = refusal;
+    this.#refusal.begin(refusal);
+    if (this.#isClosing) this.#refusal.stop();
     this.#state = "idle";
-    const refused = this.#queue.clear();
-    if (!this.#isClosing) {
-      this.#probeTimer = clock.after(limits.diskRetryMs, () => void this.#probe());
-    }
-    for (const group of refused) group.settle(refusal, -1);
-    for (const listener of this.#healthListeners) listener(refusal);
+    for (const group of this.#queue.clear()) group.settle(refusal, -1);
+    this.#refusal.tell();
     this.#rest();
   }
 
   async #probe(): Promise<void> {
-    const { disk, directory } = this.#options;
-    const refusal = this.#refusal;
+    const { disk, directory, share } = this.#options;
+    const { refusal } = this;
     if (refusal === undefined || this.#isClosing || this.#state !== "idle") return;
     this.#state = "preparing";
-    if (refusal.code === "disk_full" && !(await hasHeadroom(disk, directory))) {
+    const hasRoom = (): Promise<boolean> => share.space?.hasRoom() ?? hasHeadroom(disk, directory);
+    if (refusal.code === "disk_full" && !(await hasRoom())) {
       this.#refuse(refusal);
       return;
     }
     await this.#prepare();
+  }
+
+  #createSyncs(): BackgroundSync | undefined {
+    const { fsync: mode, segments } = this.#options;
+    if (mode === "always") return undefined;
+    return new BackgroundSync({
+      ...this.#options,
+      mode,
+      durableTo: segments.active.next,
+      onSynced: () => {
+        if (!this.#isMarked) this.#marker.arm();
+      },
+      onFailure: (failure) => this.#onSyncFailure(failure),
+    });
+  }
+
+  #onSyncFailure(failure: Error): void {
+    this.#mustRoll = true;
+    // A group on its way is failed when its write comes back; a preparation rolls when it is done.
+    if (this.#state === "writing" || this.#state === "preparing") return;
+    this.#state = "preparing";
+    void this.#leaveSegment("storage_unavailable", failure);
+  }
+
+  /** Before the segment is left or the log closed: what was acknowledged gets on the disk. */
+  async #finishSyncs(): Promise<void> {
+    const { path } = this.#options.segments.active;
+    if ((await this.#syncs?.leave(this.#file, path)) === false) this.#mustRoll = true;
   }
 
   onAdvance(listener: (next: Offset) => void): Disposable {
@@ -326,49 +375,29 @@ export class LogWriter {
   }
 
   onHealth(listener: (refusal: BrokerError | undefined) => void): Disposable {
-    this.#healthListeners.add(listener);
-    return { dispose: () => this.#healthListeners.delete(listener) };
+    return this.#refusal.listen(listener);
   }
 
   /** A segment whose first record gets older than this makes way for a new one. */
   setRollAfter(rollAfterMs: number | undefined): void {
-    this.#rollAfterMs = rollAfterMs;
-    this.#armRoll();
-  }
-
-  #armRoll(): void {
-    this.#rollTimer?.dispose();
-    const { segments, clock } = this.#options;
-    const { firstTime } = segments.active;
-    if (this.#rollAfterMs === undefined || firstTime === undefined || this.#isClosing) return;
-    const leftMs = firstTime + this.#rollAfterMs - clock.now();
-    this.#rollTimer = clock.after(Math.min(this.#rollAfterMs, leftMs), () => this.#rollByAge());
+    this.#rollTimer.setAfter(rollAfterMs, this.#options.segments.active.firstTime);
   }
 
   #rollByAge(): void {
-    if (this.#refusal !== undefined || this.#isClosing) return;
+    // On a full disk retention is what makes room, so it may still try.
+    const isRefused = this.refusal !== undefined && this.refusal.code !== "disk_full";
+    if (isRefused || this.#isClosing) return;
     this.#mustRoll = true;
     if (this.#state !== "idle") return;
     this.#state = "preparing";
     void this.#prepare();
   }
 
-  /** Half the delay, because a timer that finds a fresh group waits for once more. */
-  #armMarker(): void {
-    if (this.#markerTimer !== undefined || this.#isClosing) return;
-    const seen = this.#commits;
-    this.#markerTimer = this.#options.clock.after(limits.closingMarkerDelayMs / 2, () => {
-      this.#markerTimer = undefined;
-      if (this.#isMarked) return;
-      if (this.#commits !== seen) this.#armMarker();
-      else this.#mark();
-    });
-  }
-
   /** An empty group whose header says that everything before it is durable. */
   #mark(): void {
     const isResting = this.#state === "idle" && this.#queue.first === undefined;
-    if (!isResting || this.#isMarked || this.#mustRoll || this.#refusal !== undefined) return;
+    if (!isResting || this.#isMarked || this.#mustRoll || this.refusal !== undefined) return;
+    if (this.#syncs?.isBehind === true) return;
     this.#queue.addMarker();
     this.#flush();
   }
@@ -382,12 +411,14 @@ export class LogWriter {
   /** Stores what was appended, writes the closing marker, lets go of the file. Idempotent. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#probeTimer?.dispose();
-    this.#rollTimer?.dispose();
-    this.#markerTimer?.dispose();
+    this.#refusal.stop();
+    this.#rollTimer.stop();
+    this.#marker.stop();
     await this.#idle();
+    await this.#finishSyncs();
     this.#mark();
     await this.#idle();
+    if (!this.#mustRoll) await this.#syncs?.settle();
     const file = this.#file;
     this.#file = undefined;
     await closeQuietly(file);

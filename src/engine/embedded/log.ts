@@ -12,29 +12,29 @@ import type {
   Damage,
   EncodedRecord,
   EventLog,
+  FsyncMode,
   KeyBatch,
   LogBounds,
   ReadLimit,
   RecordBatch,
   SegmentFacts,
+  VerifyOptions,
 } from "../engine.ts";
-import { scanKeys } from "../key-scan.ts";
 import type { Disk } from "./disk.ts";
+import { KeyFooters } from "./key-footer.ts";
 import { LOG_ID_BYTES } from "./log-format.ts";
 import { LogReader, damageIn } from "./log-reader.ts";
+import type { LastMark } from "./log-recovery.ts";
 import { recoverLog } from "./log-recovery.ts";
 import type { LogShare } from "./log-share.ts";
 import { processShare } from "./log-share.ts";
 import { LogWriter } from "./log-writer.ts";
+import { OffsetReservation, assertOwnReservation, readReservation } from "./offset-reservation.ts";
+import type { SegmentFiles } from "./segment-read.ts";
 import type { Segment, SegmentList } from "./segments.ts";
 import { createSegment } from "./segments.ts";
 import { TailCache } from "./tail-cache.ts";
-
-/**
- * When an append is acknowledged: `always` = after its bytes were synced. The weaker modes need
- * reserved offsets and come with them.
- */
-export type Fsync = "always";
+import { codeOfFailedWrite } from "./write-failure.ts";
 
 export interface LogOptions {
   /** The log's own directory; made when it is missing. Its parent must exist. */
@@ -44,7 +44,8 @@ export interface LogOptions {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly fsync: Fsync;
+  /** When an append is acknowledged: after its bytes were synced, or after they were written. */
+  readonly fsync: FsyncMode;
   /** A segment also makes way for a new one when its first record is older than this. */
   readonly rollAfterMs?: number;
   /** Smaller segments than limits.segmentBytesMax, for tests. */
@@ -62,15 +63,51 @@ export interface LogOptions {
 export async function openLog(options: LogOptions): Promise<SegmentedLog> {
   const { disk, directory } = options;
   await makeDirectory(disk, directory);
+  const reserved = await readReservation(disk, directory);
   const recovered = await recoverLog(disk, directory);
+  assertOwnReservation(directory, reserved, recovered.logId);
   const { segments } = recovered;
   const logId = recovered.logId ?? newLogId(options);
   if (recovered.logId === undefined) await beginLog(options, segments, logId);
-  const log = new SegmentedLog(options, { ...recovered, logId });
+  const reservation = new OffsetReservation({ disk, directory, logId }, reserved?.mark);
+  const tail = segments.active;
+  const start = await jump(options, { ...recovered, logId, reservation });
+  const log = new SegmentedLog(options, start);
   for (const damage of recovered.damages) log.report(damage);
-  if (recovered.isTailDamaged) await log.examine(segments.active);
+  if (recovered.isTailDamaged) await log.examine(tail);
   return log;
 }
+
+/**
+ * After an unclean stop of a log that did not wait for syncs, offsets below the reserved mark may
+ * have been seen although their events are gone. The log goes on at the mark; readers are told of
+ * the gap.
+ */
+async function jump(options: LogOptions, start: LogStart): Promise<LogStart> {
+  const { disk, directory, bus, clock, logger, fsync } = options;
+  const { reservation, segments, logId, lastTime } = start;
+  const { mark } = reservation;
+  const { next } = segments.active;
+  let jumped = start;
+  if (mark !== undefined && mark > next) {
+    const number = start.lastNumber + 1;
+    const created = Math.max(0, Math.floor(clock.now()));
+    const { bytes: previousBytes, keys: previousKeys } = segments.active;
+    const header = { number, first: mark, previousNext: next, previousTime: lastTime };
+    const keys = { previousBytes, previousKeys };
+    const made = await createSegment(disk, directory, { ...header, ...keys, created, logId });
+    await made.file.close();
+    segments.add(made.segment);
+    logger.warn({ bus, from: next, to: mark - 1 }, JUMPED);
+    const fresh = { isMarked: true, isTailDamaged: false, lastMark: undefined };
+    jumped = { ...start, lastNumber: number, ...fresh };
+  }
+  if (fsync === "always") await reservation.settle();
+  return jumped;
+}
+
+const JUMPED =
+  "the log was not closed and had not waited for syncs; these offsets may have been seen and are not given again";
 
 async function makeDirectory(disk: Disk, directory: string): Promise<void> {
   try {
@@ -103,6 +140,8 @@ export interface LogStart {
   readonly lastNumber: number;
   readonly isMarked: boolean;
   readonly isTailDamaged: boolean;
+  readonly lastMark: LastMark | undefined;
+  readonly reservation: OffsetReservation;
 }
 
 /** Damage is kept for status and tools; a disk that is falling apart must not fill the memory. */
@@ -116,24 +155,26 @@ export class SegmentedLog implements EventLog {
   readonly #cache: TailCache;
   readonly #reader: LogReader;
   readonly #writer: LogWriter;
+  readonly #footers: KeyFooters;
   readonly #damages: Damage[] = [];
   #trimming: Promise<void> = Promise.resolve();
 
   constructor(options: LogOptions, start: LogStart) {
     const share = options.share ?? processShare;
     const { segments } = start;
-    const { disk } = options;
+    const { disk, clock, logger } = options;
     this.#options = options;
     this.#share = share;
     this.#segments = segments;
     this.#cache = new TailCache(share.tails);
     const onDamage = (segment: Segment, range: Parameters<typeof damageIn>[1]): void =>
       this.report(damageIn(segment, range));
-    this.#reader = new LogReader({
-      segments,
-      cache: this.#cache,
-      files: { disk, share, onDamage },
-    });
+    const lastingMs = limits.unreadableMsMin;
+    const files: SegmentFiles = { disk, share, clock, lastingMs, onDamage };
+    this.#reader = new LogReader({ segments, cache: this.#cache, files });
+    this.#footers = new KeyFooters(files, logger);
+    const sealed = segments.all.at(-2);
+    if (sealed !== undefined) this.#footers.mend(sealed);
     this.#writer = new LogWriter({
       ...options,
       ...start,
@@ -142,6 +183,7 @@ export class SegmentedLog implements EventLog {
       segmentBytesMax: options.segmentBytesMax ?? limits.segmentBytesMax,
       rollAfterMs: options.rollAfterMs,
       mustRoll: start.isTailDamaged,
+      onSealed: (segment) => this.#footers.write(segment),
     });
   }
 
@@ -207,6 +249,8 @@ export class SegmentedLog implements EventLog {
         await disk.unlink(segment.path).catch(unlessMissing);
         await disk.syncDirectory(directory);
       } catch (thrown) {
+        // Some file systems need room to delete; the next trim then has it.
+        if (codeOfFailedWrite(thrown) === "disk_full") await this.#share.space?.relieve();
         const what = `cannot delete ${segment.path}: ${String(thrown)}`;
         throw new BrokerError("storage_unavailable", what, { cause: thrown });
       }
@@ -216,11 +260,11 @@ export class SegmentedLog implements EventLog {
   }
 
   keys(since: EpochMs): AsyncIterable<KeyBatch> {
-    return scanKeys(this, since);
+    return this.#reader.keys(since);
   }
 
-  verify(): AsyncIterable<Damage> {
-    return this.#reader.verify();
+  verify(options?: VerifyOptions): AsyncIterable<Damage> {
+    return this.#reader.verify(options);
   }
 
   /** What was found damaged or cut so far, since the log was opened. */
@@ -246,8 +290,12 @@ export class SegmentedLog implements EventLog {
   /** Finishes what was appended, writes the closing marker, lets go of the files. Idempotent. */
   async close(): Promise<void> {
     await this.#writer.close();
+    await this.#footers.close();
     await this.#trimming;
-    for (const segment of this.#segments.all) this.#share.files.forget(segment.path);
+    for (const segment of this.#segments.all) {
+      this.#share.files.forget(segment.path);
+      segment.index.clear();
+    }
     this.#cache.clear();
   }
 

@@ -3,6 +3,7 @@ import type { EpochMs } from "../../kernel/clock.ts";
 import type { BrokerError } from "../../kernel/errors.ts";
 import type { Offset } from "../../kernel/ids.ts";
 import type { AppendCallback, EncodedRecord } from "../engine.ts";
+import { hasKey } from "../record-facts.ts";
 import {
   GROUP_HEADER_BYTES,
   RECORD_HEADER_BYTES,
@@ -68,8 +69,10 @@ export class Slabs {
 /** What a group becomes a part of when it is written. */
 export interface GroupSeal {
   readonly identity: number;
-  /** Offset of its first record; every offset below is durable. */
+  /** Offset of its first record. */
   readonly first: Offset;
+  /** Every offset below it was synced. */
+  readonly durableTo: Offset;
   /** The time of a closing marker; a group with records has that of its first record. */
   readonly time: EpochMs;
 }
@@ -80,6 +83,8 @@ export class PendingGroup {
   start: number;
   end: number;
   records = 0;
+  /** Whether any record carries a deduplication key. */
+  hasKeys = false;
   firstTime: EpochMs = 0;
   lastTime: EpochMs = 0;
   readonly #slabs: Slabs;
@@ -104,6 +109,7 @@ export class PendingGroup {
       const { payload, facts, hops } = record;
       const bytes = storedBytes(record);
       if (this.end + bytes > this.buffer.length) this.#grow(bytes);
+      if (facts !== undefined && !this.hasKeys) this.hasKeys = hasKey(facts);
       this.end = writeRecord(this.buffer, this.end, { payload, facts, hops, time });
     }
     if (this.records === 0) this.firstTime = time;
@@ -124,7 +130,7 @@ export class PendingGroup {
    * Writes offsets and checksums. Not before the group's turn has come: its offsets depend on
    * whether the group before it could be stored.
    */
-  seal({ identity, first, time }: GroupSeal): void {
+  seal({ identity, first, durableTo, time }: GroupSeal): void {
     let at = this.start + GROUP_HEADER_BYTES;
     for (let index = 0; index < this.records; index++) {
       at = sealRecord({ buffer: this.buffer, at, identity }, first + index);
@@ -132,7 +138,7 @@ export class PendingGroup {
     assert(at === this.end, "the records fill the group to its end");
     const { bytes, records, buffer, start } = this;
     encodeGroupHeader(
-      { bytes, records, first, durableTo: first, time: records === 0 ? time : this.firstTime },
+      { bytes, records, first, durableTo, time: records === 0 ? time : this.firstTime },
       { buffer, at: start, identity },
     );
   }

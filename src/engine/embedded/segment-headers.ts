@@ -12,7 +12,7 @@ import {
   decodeGroupHeader,
   decodeSegmentHeader,
 } from "./log-format.ts";
-import type { SegmentFiles } from "./segment-walk.ts";
+import type { SegmentFiles } from "./segment-read.ts";
 import type { Segment } from "./segments.ts";
 
 /** What the front of a segment file says about it. */

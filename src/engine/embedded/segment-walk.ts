@@ -1,20 +1,12 @@
 import type { Offset } from "../../kernel/ids.ts";
-import type { Disk } from "./disk.ts";
-import { readWhole } from "./disk.ts";
+import type { GroupHeader } from "./log-format.ts";
 import { GROUP_HEADER_BYTES, SEGMENT_DATA_START, recordBytes, recordTime } from "./log-format.ts";
-import type { LogShare } from "./log-share.ts";
 import type { Window } from "./log-walk.ts";
 import { frameAt, groupAt, resume } from "./log-walk.ts";
+import type { SegmentFiles } from "./segment-read.ts";
+import { readSegment } from "./segment-read.ts";
 import type { DamagedRange, Segment } from "./segments.ts";
 import type { IndexEntry } from "./sparse-index.ts";
-
-/** How to get at the files of segments. */
-export interface SegmentFiles {
-  readonly disk: Disk;
-  readonly share: LogShare;
-  /** Called once for each damaged range, when it is first met. */
-  readonly onDamage: (segment: Segment, range: DamagedRange) => void;
-}
 
 /** What a walk over a segment does at each place. Answers: true goes on, false stops there. */
 export interface SegmentVisitor {
@@ -25,12 +17,16 @@ export interface SegmentVisitor {
   /** The bytes in memory end here; the next record would come in another buffer. */
   windowEnd(): boolean;
   damaged(range: DamagedRange): boolean;
+  /** An intact group header. */
+  group?(header: GroupHeader): void;
 }
 
 export interface WalkStart {
   /** A known frame to start from; undefined = the first group. */
   readonly entry: IndexEntry | undefined;
   readonly windowBytes: number;
+  /** Called before so many bytes are read: whoever is in no hurry waits there. */
+  readonly pace?: ((bytes: number) => Promise<void>) | undefined;
 }
 
 export interface WalkStop {
@@ -63,6 +59,7 @@ export async function walkSegment(
   let expected = start.entry?.offset ?? segment.first;
   while (true) {
     const end = Math.min(extent.bytes, position + windowBytes);
+    if (start.pace !== undefined) await start.pace(end - position);
     const window = await readWindow(files, segment, { position, end, segmentEnd: extent.bytes });
     const cursor: Cursor = { at: 0, expected };
     const ending = walkWindow(window, cursor, { segment, visitor, until: extent.next });
@@ -116,9 +113,11 @@ function walkWindow(window: Window, cursor: Cursor, walk: WindowWalk): WindowEnd
 function stepOverHeader(window: Window, cursor: Cursor, { segment, visitor }: WindowWalk): void {
   const group = groupAt(window, cursor.at);
   if (group === undefined) return;
+  visitor.group?.(group);
   segment.index.extend(cursor.expected, window.position + cursor.at, group.time);
   const next = group.first + group.records;
-  if (group.records > 0 && next <= visitor.skipBelow) {
+  const isPassed = group.records > 0 && next <= visitor.skipBelow;
+  if (isPassed || group.kind === "keys") {
     cursor.at += group.bytes;
     cursor.expected = next;
   } else {
@@ -133,17 +132,10 @@ interface Span {
 }
 
 async function readWindow(files: SegmentFiles, segment: Segment, span: Span): Promise<Window> {
-  const { disk, share } = files;
-  const wanted = Math.max(0, span.end - span.position);
-  const buffer = Buffer.allocUnsafeSlow(wanted);
-  const { position } = span;
-  const count = await share.reads.run(() =>
-    share.files.use(disk, segment.path, (file) =>
-      readWhole(file, { buffer, start: 0, end: wanted, position }),
-    ),
-  );
+  const { position, end } = span;
+  const { buffer, count } = await readSegment(files, segment, { start: position, end });
   // A file that is shorter than it was when it was written ends in damage.
-  const isLast = span.end >= span.segmentEnd || count < wanted;
+  const isLast = end >= span.segmentEnd || count < buffer.length;
   return { buffer, end: count, position, isLast, identity: segment.identity ?? 0 };
 }
 

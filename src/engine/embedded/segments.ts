@@ -5,9 +5,10 @@ import type { Offset } from "../../kernel/ids.ts";
 import type { SegmentFacts } from "../engine.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import { syncData, writeWhole } from "./disk.ts";
-import type { SegmentHeader } from "./log-format.ts";
+import type { KeyPresence, SegmentHeader } from "./log-format.ts";
 import { SEGMENT_DATA_START, encodeSegmentHeader, identityOf } from "./log-format.ts";
 import { SparseIndex } from "./sparse-index.ts";
+import { Unreadable } from "./unreadable.ts";
 
 /** Bytes of a segment that are not as they were written. `to` is exclusive; it may equal `from`. */
 export interface DamagedRange {
@@ -27,11 +28,16 @@ export class Segment {
   readonly identity: number | undefined;
   /** Readers stop here, whatever the file holds behind it. */
   next: Offset;
-  /** Bytes that are durable. */
+  /** Bytes of header and groups that are durable. */
   bytes: number;
+  /** Bytes behind them that list the keys; only a sealed segment has any. */
+  footerBytes = 0;
+  /** Whether any record in it carries a deduplication key. */
+  keys: KeyPresence = "none";
   firstTime: EpochMs | undefined;
   lastTime: EpochMs | undefined;
   readonly index: SparseIndex = new SparseIndex();
+  readonly unreadable: Unreadable = new Unreadable();
   readonly #damaged: DamagedRange[] = [];
 
   constructor(facts: SegmentPlace) {
@@ -44,17 +50,25 @@ export class Segment {
   }
 
   get facts(): SegmentFacts {
-    const { first, next, bytes, firstTime, lastTime } = this;
-    return { first, next, bytes, firstTime, lastTime };
+    const { first, next, firstTime, lastTime } = this;
+    return { first, next, bytes: this.bytes + this.footerBytes, firstTime, lastTime };
+  }
+
+  /** A file whose write or sync has failed gets no footer either: its keys are found by reading. */
+  giveUpFooter(): void {
+    if (this.keys === "some") this.keys = "unknown";
   }
 
   quarantine(range: DamagedRange, timeBehind: EpochMs): void {
     this.#damaged.push(range);
-    this.index.insert({ offset: range.to, position: range.end, time: timeBehind });
+    this.index.extend(range.to, range.end, timeBehind);
   }
 
+  /** A walk that steps over groups unread may come upon a range in its midst. */
   damageAt(position: number): DamagedRange | undefined {
-    return this.#damaged.find((range) => range.position === position);
+    return this.#damaged.find(
+      (range) => range.position === position || (range.position < position && position < range.end),
+    );
   }
 }
 
@@ -82,6 +96,12 @@ export class SegmentList {
     return last;
   }
 
+  /** What the header of the next segment tells of the last one that holds something. */
+  previousKeys(): Pick<SegmentHeader, "previousBytes" | "previousKeys"> {
+    const kept = this.#segments.findLast((segment) => segment.first < segment.next);
+    return { previousBytes: kept?.bytes, previousKeys: kept?.keys };
+  }
+
   add(segment: Segment): void {
     const last = this.#segments.at(-1);
     assert(last === undefined || last.next <= segment.first, "segments are added in their order");
@@ -91,6 +111,7 @@ export class SegmentList {
 
   remove(segment: Segment): void {
     this.#segments = this.#segments.filter((kept) => kept !== segment);
+    segment.index.clear();
   }
 
   /** The segment with the largest first offset at or below `offset`. */

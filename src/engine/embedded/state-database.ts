@@ -1,6 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { assert } from "../../kernel/assert.ts";
-import { BrokerError } from "../../kernel/errors.ts";
+import type { Clock, Disposable } from "../../kernel/clock.ts";
+import { systemClock } from "../../kernel/clock.ts";
+import { BrokerError, toBrokerError } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type {
   FromWorker,
@@ -10,6 +12,7 @@ import type {
   StateAnswer,
   StateFailure,
   StateRequest,
+  StateReserves,
   StateWorkerData,
   ToWorker,
 } from "./state-protocol.ts";
@@ -17,8 +20,12 @@ import type {
 export interface StateDatabaseOptions {
   /** Path of the SQLite file. */
   readonly file: string;
+  readonly reserves?: StateReserves;
+  readonly clock?: Clock;
   /** The worker stopped without being asked to; everything that waited has been rejected. */
   readonly onDeath?: (cause: BrokerError) => void;
+  /** A new worker has opened the file after a death. */
+  readonly onRevival?: () => void;
 }
 
 interface Pending {
@@ -30,41 +37,30 @@ interface Pending {
  * The state database as the main thread sees it: requests to the one thread that owns SQLite. The
  * requests take effect in the order in which they were made.
  *
- * States: open → closing → closed by close(), open → dead when the worker stops by itself. A dead
- * one stays dead: what its last transaction came to is known only after the next start.
+ * States: open → closing → closed by close(); open → dead when the worker stops by itself, → open
+ * when a new one has opened the file, which is tried for as long as it takes. What was requested of
+ * the dead one is `outcome_unknown`: whether its last transaction was committed only the file tells.
  */
 export class StateDatabase {
-  readonly #worker: Worker;
+  readonly #options: StateDatabaseOptions;
+  readonly #clock: Clock;
   readonly #pending = new Map<number, Pending>();
-  readonly #exited: Promise<void>;
-  readonly #onDeath: (cause: BrokerError) => void;
+  #worker: Worker;
+  #exited: Promise<void> = Promise.resolve();
   #state: "open" | "closing" | "dead" = "open";
-  #workerError: unknown;
+  #revivalTimer: Disposable | undefined;
+  #revival: Promise<void> | undefined;
   #requestLast = 0;
 
-  private constructor(worker: Worker, onDeath: (cause: BrokerError) => void) {
-    this.#worker = worker;
-    this.#onDeath = onDeath;
-    this.#exited = new Promise((resolve) => {
-      worker.once("exit", (exitCode) => {
-        this.#buryWorker(exitCode);
-        resolve();
-      });
-    });
-    worker.on("error", (error) => {
-      this.#workerError = error;
-    });
-    worker.on("message", (message: FromWorker) => {
-      if ("answers" in message) for (const answer of message.answers) this.#settle(answer);
-    });
+  private constructor(options: StateDatabaseOptions, worker: Worker) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#worker = this.#adopt(worker);
   }
 
   /** Rejects with data_dir_too_new or data_corrupt when the file cannot be trusted. */
   static async open(options: StateDatabaseOptions): Promise<StateDatabase> {
-    const { file, onDeath = () => undefined } = options;
-    const worker = startWorker({ file, batchMax: limits.stateBatchRequestsMax });
-    await firstMessage(worker);
-    return new StateDatabase(worker, onDeath);
+    return new StateDatabase(options, await openWorker(options));
   }
 
   /**
@@ -88,17 +84,20 @@ export class StateDatabase {
 
   /** Answers what was requested, folds the WAL back and ends the thread. Idempotent. */
   async close(): Promise<void> {
-    if (this.#state === "open") {
-      this.#state = "closing";
-      this.#send({ close: true });
-    }
+    const wasOpen = this.#state === "open";
+    this.#state = "closing";
+    this.#revivalTimer?.dispose();
+    if (wasOpen) this.#send({ close: true });
+    await this.#revival;
     await this.#exited;
   }
 
   #refusal(): BrokerError | undefined {
     switch (this.#state) {
       case "dead":
-        return new BrokerError("storage_unavailable", "the state database's thread has stopped");
+        return new BrokerError("storage_unavailable", "the state database is being opened again", {
+          retryAfterSeconds: Math.ceil(limits.stateRestartDelayMs / 1000),
+        });
       case "closing":
         return new BrokerError("stopping", "the state database is closing");
       case "open":
@@ -125,19 +124,71 @@ export class StateDatabase {
     else pending.reject(errorOf(answer.failure));
   }
 
-  #buryWorker(exitCode: number): void {
-    const wasExpected = this.#state === "closing" && this.#workerError === undefined;
-    this.#state = this.#state === "closing" ? "closing" : "dead";
+  #adopt(worker: Worker): Worker {
+    let error: unknown;
+    worker.on("error", (thrown) => {
+      error = thrown;
+    });
+    worker.on("message", (message: FromWorker) => {
+      if ("answers" in message) for (const answer of message.answers) this.#settle(answer);
+    });
+    this.#exited = new Promise((resolve) => {
+      worker.once("exit", (exitCode) => {
+        this.#bury(exitCode, error);
+        resolve();
+      });
+    });
+    return worker;
+  }
+
+  #bury(exitCode: number, error: unknown): void {
+    const isExpected = this.#state === "closing" && error === undefined;
     const cause = new BrokerError(
       "outcome_unknown",
-      `the state database's thread stopped with code ${exitCode}; restart the broker`,
-      { cause: this.#workerError },
+      `the state database's thread stopped with code ${exitCode}; it is started again`,
+      { cause: error },
     );
     const pending = [...this.#pending.values()];
     this.#pending.clear();
+    if (this.#state === "open") {
+      this.#state = "dead";
+      this.#reviveLater();
+    }
     for (const { reject } of pending) reject(cause);
-    if (!wasExpected) this.#onDeath(cause);
+    if (!isExpected) this.#options.onDeath?.(cause);
   }
+
+  /** Not at once: whatever killed it may come again. */
+  #reviveLater(): void {
+    this.#revivalTimer = this.#clock.after(limits.stateRestartDelayMs, () => {
+      this.#revival = this.#revive();
+    });
+  }
+
+  async #revive(): Promise<void> {
+    try {
+      const worker = await openWorker(this.#options);
+      this.#worker = this.#adopt(worker);
+    } catch (thrown) {
+      if (this.#state !== "dead") return;
+      this.#options.onDeath?.(toBrokerError(thrown));
+      this.#reviveLater();
+      return;
+    }
+    if (this.#state === "dead") {
+      this.#state = "open";
+      this.#options.onRevival?.();
+    } else {
+      this.#send({ close: true });
+    }
+  }
+}
+
+/** Resolves when the worker has opened the file. */
+async function openWorker({ file, reserves }: StateDatabaseOptions): Promise<Worker> {
+  const worker = startWorker({ file, reserves, batchMax: limits.stateBatchRequestsMax });
+  await firstMessage(worker);
+  return worker;
 }
 
 function startWorker(data: StateWorkerData): Worker {

@@ -1,15 +1,21 @@
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import type { BusName, Offset, SubscriptionId } from "../../kernel/ids.ts";
 import type {
+  AttemptQuery,
   ConsumerChanges,
   DeadLetterQuery,
   DeadLetterState,
+  DelayedEvent,
+  DelayedQuery,
+  DelayedSummary,
+  LetterFilter,
   LoadedBusState,
   RescuedRecord,
   Resource,
   ResourceKind,
   ResourcePut,
   Revision,
+  StoredAttempt,
 } from "../engine.ts";
 
 /** Where the log of a bus lies, and how far its making or unmaking has come. */
@@ -53,6 +59,12 @@ export interface StateOperations {
   loadConsumers(bus: BusName): LoadedBusState;
   commitConsumers(request: CommitRequest): void;
   listLetters(request: { bus: BusName; query: DeadLetterQuery }): DeadLetterState[];
+  countLetters(request: {
+    bus: BusName;
+    subscription: SubscriptionId;
+    filter: LetterFilter;
+  }): number;
+  listAttempts(request: { bus: BusName; query: AttemptQuery }): StoredAttempt[];
   getLetter(key: {
     bus: BusName;
     subscription: SubscriptionId;
@@ -60,6 +72,17 @@ export interface StateOperations {
   }): DeadLetterState | undefined;
   getRescued(request: { bus: BusName; offsets: readonly Offset[] }): RescuedRecord[];
   listNamed(range: { bus: BusName; from: Offset; before: Offset }): Offset[];
+
+  addDelayed(request: { bus: BusName; events: readonly DelayedEvent[] }): void;
+  listDelayed(request: { bus: BusName; query: DelayedQuery }): DelayedEvent[];
+  getDelayed(key: { bus: BusName; id: string }): DelayedEvent | undefined;
+  /** Which of them were there. */
+  removeDelayed(request: {
+    bus: BusName;
+    ids: readonly string[];
+    firedTo: Offset | undefined;
+  }): string[];
+  summarizeDelayed(bus: BusName): DelayedSummary;
 }
 
 export type OperationName = keyof StateOperations;
@@ -92,8 +115,16 @@ export type FromWorker =
   | { readonly refused: StateFailure }
   | { readonly answers: readonly StateAnswer[] };
 
+/** Files to be removed when the disk is full (disk-reserve.ts). */
+export interface StateReserves {
+  readonly reserveFile: string;
+  /** Only opening and taking a lease may use it up: without those a broker does not start. */
+  readonly startReserveFile: string;
+}
+
 export interface StateWorkerData {
   readonly file: string;
+  readonly reserves: StateReserves | undefined;
   /** How many requests one transaction takes at most. */
   readonly batchMax: number;
 }

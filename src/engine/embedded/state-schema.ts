@@ -9,7 +9,7 @@ import { BrokerError } from "../../kernel/errors.ts";
  */
 export type Migration = (database: DatabaseSync) => void;
 
-export const migrations: readonly Migration[] = [createTables];
+export const migrations: readonly Migration[] = [createTables, addDelayed, addAttempts];
 
 /** Tells whether this version may open the database at all. Reads only. */
 export function assertKnownSchema(database: DatabaseSync, file: string): void {
@@ -66,6 +66,14 @@ function migrateOnce(database: DatabaseSync, version: number, step: Migration): 
 function createTables(database: DatabaseSync): void {
   database.exec(resourcesAndLogs);
   database.exec(consumerState);
+}
+
+function addDelayed(database: DatabaseSync): void {
+  database.exec(delayedEvents);
+}
+
+function addAttempts(database: DatabaseSync): void {
+  database.exec(attemptsAndReplays);
 }
 
 const resourcesAndLogs = `
@@ -148,4 +156,59 @@ const consumerState = `
     payload BLOB NOT NULL,
     PRIMARY KEY (log, offset)
   ) STRICT;
+`;
+
+const delayedEvents = `
+  ALTER TABLE logs ADD COLUMN fired_to INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE logs ADD COLUMN delayed_count INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE logs ADD COLUMN delayed_bytes INTEGER NOT NULL DEFAULT 0;
+
+  CREATE TABLE delayed (
+    log INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    due_at REAL NOT NULL,
+    created_at REAL NOT NULL,
+    hops INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    PRIMARY KEY (log, id)
+  ) STRICT;
+  CREATE INDEX delayed_by_due ON delayed (log, due_at, id);
+`;
+
+const attemptsAndReplays = `
+  ALTER TABLE dead_letters ADD COLUMN event_type TEXT;
+  ALTER TABLE dead_letters ADD COLUMN event_source TEXT;
+
+  CREATE TABLE attempts (
+    log INTEGER NOT NULL,
+    subscription TEXT NOT NULL,
+    lane TEXT NOT NULL CHECK (lane IN ('failures', 'successes')),
+    sequence INTEGER NOT NULL,
+    time REAL NOT NULL,
+    offset INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    status INTEGER,
+    bytes INTEGER NOT NULL,
+    details TEXT NOT NULL,
+    PRIMARY KEY (log, subscription, lane, sequence)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE attempt_lanes (
+    log INTEGER NOT NULL,
+    subscription TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    row_count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    sequence_last INTEGER NOT NULL,
+    PRIMARY KEY (log, subscription, lane)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE replays (
+    log INTEGER NOT NULL,
+    subscription TEXT NOT NULL,
+    replay TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (log, subscription, replay)
+  ) STRICT, WITHOUT ROWID;
 `;

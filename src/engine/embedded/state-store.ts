@@ -1,7 +1,9 @@
 import { DatabaseSync } from "node:sqlite";
+import { assert } from "../../kernel/assert.ts";
 import { BrokerError } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { consumerTables } from "./consumer-tables.ts";
+import { delayedTables } from "./delayed-tables.ts";
 import { logTables } from "./log-tables.ts";
 import { resourceTables } from "./resource-tables.ts";
 import { sqliteFailure } from "./sqlite-failure.ts";
@@ -27,6 +29,7 @@ export class StateStore {
       ...resourceTables(this.#database),
       ...logTables(this.#database),
       ...consumerTables(this.#database),
+      ...delayedTables(this.#database),
     };
     const run = (text: string): (() => void) => {
       const statement = this.#database.prepare(text);
@@ -41,35 +44,64 @@ export class StateStore {
     };
   }
 
-  /** Answers in the order of the requests; everything answered with `ok` is durable. */
-  execute(requests: readonly StateRequest[]): StateAnswer[] {
-    try {
-      this.#runs.begin();
-      const answers = requests.map((request) => this.#executeOne(request));
-      // A full disk or an I/O error may end the whole transaction, not the statement alone.
-      if (!this.#database.isTransaction) return failAll(requests, lastFailure(answers));
-      return this.#commit(requests, answers);
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      return failAll(requests, sqliteFailure(error));
+  /**
+   * Answers in the order of the requests; everything answered with `ok` is durable. When the disk is
+   * full, room is made and all of it is done again, so that the order holds: first in the write-ahead
+   * file, whose blocks serve again once they are folded back, then by `relieve`.
+   */
+  execute(requests: readonly StateRequest[], relieve: () => boolean = noRoom): StateAnswer[] {
+    const fold = (): boolean => foldBack(this.#database);
+    // What a reserve gives is used for folding first: a grown write-ahead file could not be later.
+    const relieveAndFold = (): boolean => {
+      const hasRelieved = relieve();
+      if (hasRelieved) fold();
+      return hasRelieved;
+    };
+    for (const hasMadeRoom of [(): boolean => true, fold, relieveAndFold]) {
+      const answers = hasMadeRoom() ? this.#transact(requests, "undo") : undefined;
+      if (answers !== undefined) return answers;
     }
+    const answers = this.#transact(requests, "answer");
+    assert(answers !== undefined, "what a full disk leaves undone is answered");
+    return answers;
   }
 
   close(): void {
     this.#database.close();
   }
 
-  #commit(requests: readonly StateRequest[], answers: StateAnswer[]): StateAnswer[] {
+  /** With "undo", undefined says that the disk is full and nothing was stored. */
+  #transact(
+    requests: readonly StateRequest[],
+    whenFull: "undo" | "answer",
+  ): StateAnswer[] | undefined {
+    const mayUndo = whenFull === "undo";
+    let failure: StateFailure;
+    let isCommitting = false;
     try {
+      this.#runs.begin();
+      const answers = requests.map((request) => this.#executeOne(request));
+      if (mayUndo && answers.some(isFull)) {
+        this.#rollback();
+        return undefined;
+      }
+      // A full disk or an I/O error may end the whole transaction, not the statement alone.
+      if (!this.#database.isTransaction) return failAll(requests, lastFailure(answers));
+      isCommitting = true;
       this.#runs.commit();
       return answers;
     } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      const failure = sqliteFailure(error);
-      // When the sync itself failed, the next start may find the transaction whole in the WAL.
-      const isUnknown = failure.code === "storage_unavailable";
-      return failAll(requests, isUnknown ? { ...failure, code: "outcome_unknown" } : failure);
+      this.#rollback();
+      failure = sqliteFailure(error);
     }
+    // When the sync itself failed, the next start may find the transaction whole in the WAL.
+    const isUnknown = isCommitting && failure.code === "storage_unavailable";
+    if (isUnknown) return failAll(requests, { ...failure, code: "outcome_unknown" });
+    return mayUndo && failure.code === "disk_full" ? undefined : failAll(requests, failure);
+  }
+
+  #rollback(): void {
+    if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
   }
 
   #executeOne(request: StateRequest): StateAnswer {
@@ -105,6 +137,7 @@ function openDatabase(file: string): DatabaseSync {
     database.exec(`PRAGMA journal_size_limit = ${limits.stateWalBytesMax}`);
     if (isEmpty) database.exec(`PRAGMA application_id = ${applicationId}`);
     migrate(database);
+    foldBack(database);
     return database;
   } catch (error) {
     database.close();
@@ -112,12 +145,35 @@ function openDatabase(file: string): DatabaseSync {
   }
 }
 
+/**
+ * Whether the whole write-ahead file was folded back. It is written from its start then, which takes
+ * no room: a database that was opened once can go on for a while on a full disk.
+ */
+function foldBack(database: DatabaseSync): boolean {
+  try {
+    const row = database.prepare("PRAGMA wal_checkpoint(RESTART)").get();
+    return row?.["busy"] === 0 && row["log"] === row["checkpointed"];
+  } catch (error) {
+    // The database itself would have to grow. What else is wrong, the next statement meets too.
+    sqliteFailure(error);
+    return false;
+  }
+}
+
 /** Refuses the database of another program; says whether there is anything in it at all. */
-function assertOurs(database: DatabaseSync, file: string): boolean {
+export function assertOurs(database: DatabaseSync, file: string): boolean {
   const isEmpty = database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
   const found = database.prepare("PRAGMA application_id").get()?.["application_id"];
   if (isEmpty || found === applicationId) return isEmpty;
   throw new BrokerError("data_corrupt", `${file} is an SQLite database, but none of Millrace`);
+}
+
+function noRoom(): boolean {
+  return false;
+}
+
+function isFull(answer: StateAnswer): boolean {
+  return !answer.ok && answer.failure.code === "disk_full";
 }
 
 function failAll(requests: readonly StateRequest[], failure: StateFailure): StateAnswer[] {

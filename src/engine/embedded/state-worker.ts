@@ -3,6 +3,7 @@
  * transaction; while that is being synced, the next ones gather. So a burst of commits from many
  * buses costs a few syncs, and a single one does not wait for company.
  */
+import { unlinkSync } from "node:fs";
 import type { MessagePort } from "node:worker_threads";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { assert } from "../../kernel/assert.ts";
@@ -19,19 +20,50 @@ import { StateStore } from "./state-store.ts";
 
 function main(port: MessagePort, data: StateWorkerData): void {
   const send = (message: FromWorker): void => port.postMessage(message);
-  const opened = openStore(data.file);
+  const opened = openWithRoom(data);
   if (!(opened instanceof StateStore)) {
     send({ refused: opened });
     return;
   }
   port.on("message", (message: ToWorker) => {
     const { requests, isClosing } = gather(port, message, data.batchMax);
-    if (requests.length > 0) send({ answers: opened.execute(requests) });
+    if (requests.length > 0) {
+      const isStart = requests.some(({ operation }) => operation === "issueToken");
+      const relieve = (): boolean => giveUpReserve(data, { isStart });
+      send({ answers: opened.execute(requests, relieve) });
+    }
     if (!isClosing) return;
     opened.close();
     port.close();
   });
   send({ opened: true });
+}
+
+/** On a full disk even opening may have to write; it is tried again with a reserve given up. */
+function openWithRoom(data: StateWorkerData): StateStore | StateFailure {
+  const opened = openStore(data.file);
+  const isFull = !(opened instanceof StateStore) && opened.code === "disk_full";
+  return isFull && giveUpReserve(data, { isStart: true }) ? openStore(data.file) : opened;
+}
+
+/** Whether there was one; the main thread sees by itself that it has gone. */
+function giveUpReserve(
+  { reserves }: StateWorkerData,
+  { isStart }: { readonly isStart: boolean },
+): boolean {
+  if (reserves === undefined) return false;
+  const { reserveFile, startReserveFile } = reserves;
+  return isRemoved(reserveFile) || (isStart && isRemoved(startReserveFile));
+}
+
+function isRemoved(file: string): boolean {
+  try {
+    unlinkSync(file);
+    return true;
+  } catch {
+    // It has gone already, or the disk refuses this too: then the full disk is what is answered.
+    return false;
+  }
 }
 
 function openStore(file: string): StateStore | StateFailure {

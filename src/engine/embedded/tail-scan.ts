@@ -1,10 +1,13 @@
 import type { EpochMs } from "../../kernel/clock.ts";
 import type { Offset } from "../../kernel/ids.ts";
-import type { GroupHeader } from "./log-format.ts";
+import { hasKey } from "../record-facts.ts";
+import type { GroupHeader, KeyPresence } from "./log-format.ts";
 import {
   GROUP_HEADER_BYTES,
+  RECORD_HEADER_BYTES,
   SEGMENT_DATA_START,
   hasGroupMagic,
+  payloadStart,
   recordBytes,
   recordTime,
 } from "./log-format.ts";
@@ -30,6 +33,8 @@ export interface TailScan {
   readonly isMarked: boolean;
   /** Damage below durableTo: corruption, not a torn end. */
   readonly isDamagedInside: boolean;
+  /** Whether a kept record carries a deduplication key. */
+  readonly keys: KeyPresence;
 }
 
 /** A whole group, or bytes that are none. */
@@ -73,6 +78,7 @@ export function scanTail(
     ...timesOf(window, kept),
     isMarked: last === undefined || (last.kind === "group" && last.header.records === 0),
     isDamagedInside: kept.some((piece) => piece.kind === "damage"),
+    keys: keysAmong(window, kept),
   };
 }
 
@@ -161,4 +167,23 @@ function lastRecordTime(
   let at = group.position + GROUP_HEADER_BYTES;
   for (let record = 1; record < group.header.records; record++) at += recordBytes(buffer, at);
   return recordTime(buffer, at);
+}
+
+/** Inside damage nobody can tell, so what is damaged may hold some. */
+function keysAmong({ buffer }: Window, kept: readonly Piece[]): KeyPresence {
+  let presence: KeyPresence = "none";
+  for (const piece of kept) {
+    if (piece.kind === "damage") {
+      presence = "unknown";
+      continue;
+    }
+    let at = piece.position + GROUP_HEADER_BYTES;
+    for (let record = 0; record < piece.header.records; record++) {
+      const factsAt = at + RECORD_HEADER_BYTES;
+      const payloadAt = payloadStart(buffer, at);
+      if (payloadAt > factsAt && hasKey(buffer.subarray(factsAt, payloadAt))) return "some";
+      at += recordBytes(buffer, at);
+    }
+  }
+  return presence;
 }

@@ -15,13 +15,44 @@ export function refusalFor(bus: string, code: ErrorCode, cause: unknown): Broker
   return new BrokerError(code, `bus ${bus}: ${reason}`, { cause, retryAfterSeconds });
 }
 
+/** What is not given to events, so that deliveries, retention and state can always go on. */
+export interface SpaceKept {
+  readonly headroomBytes: number;
+  readonly reserveBytes: number;
+  readonly startReserveBytes: number;
+}
+
+/** The usual amounts, or a share of a file system for which they would be too much. */
+export async function spaceKept(disk: Disk, directory: string): Promise<SpaceKept> {
+  const totalBytes = (await disk.totalBytes?.(directory)) ?? Number.POSITIVE_INFINITY;
+  const share = Math.floor(totalBytes / limits.smallDiskShare);
+  return {
+    headroomBytes: Math.min(limits.diskHeadroomBytesMin, share),
+    reserveBytes: Math.min(limits.diskReserveBytes, share),
+    startReserveBytes: Math.min(limits.diskStartReserveBytes, share),
+  };
+}
+
 /** Whether there is room for more than the probe itself. */
 export async function hasHeadroom(disk: Disk, directory: string): Promise<boolean> {
   try {
-    return (await disk.freeBytes(directory)) >= limits.diskHeadroomBytesMin;
+    return (await disk.freeBytes(directory)) >= (await spaceKept(disk, directory)).headroomBytes;
   } catch {
     // Where nobody can say how full the disk is, making the next segment is the probe.
     return true;
+  }
+}
+
+/** Does the work again when it met a full disk and `relieve` gave up a reserve for it. */
+export async function withRelief<T>(
+  relieve: (() => Promise<boolean>) | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (codeOfFailedWrite(thrown) !== "disk_full" || (await relieve?.()) !== true) throw thrown;
+    return work();
   }
 }
 

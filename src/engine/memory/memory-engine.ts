@@ -3,6 +3,7 @@ import { BrokerError } from "../../kernel/errors.ts";
 import type { BusName } from "../../kernel/ids.ts";
 import type {
   ConsumerStateStore,
+  DelayedStore,
   Engine,
   EngineHealth,
   EventLog,
@@ -10,6 +11,7 @@ import type {
   ResourceStore,
 } from "../engine.ts";
 import { LocalLeases } from "../local-leases.ts";
+import { MemoryDelayed } from "./memory-delayed.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { MemoryResources } from "./memory-resources.ts";
 import { MemoryState } from "./memory-state.ts";
@@ -30,8 +32,10 @@ class MemoryEngine implements Engine {
   readonly #logs = new Map<BusName, MemoryLog>();
   readonly #state = new MemoryState(() => this.#assertOpen());
   readonly #leases = new LocalLeases(this.#state);
+  readonly #delayed = new MemoryDelayed(() => this.#assertOpen());
   readonly resources: ResourceStore = new MemoryResources(() => this.#assertOpen());
   readonly consumerState: ConsumerStateStore = this.#state;
+  readonly delayed: DelayedStore = this.#delayed;
   readonly leases: Leases = this.#leases;
   #isClosed = false;
 
@@ -43,6 +47,7 @@ class MemoryEngine implements Engine {
     return Promise.resolve({
       engine: "memory",
       durability: "memory",
+      fsync: "never",
       writable: true,
       reason: "events are kept in memory only and are lost when the process ends",
     });
@@ -57,6 +62,7 @@ class MemoryEngine implements Engine {
     const log = new MemoryLog({ bus, clock, segmentRecords });
     this.#logs.set(bus, log);
     this.#state.addBus(bus);
+    this.#delayed.addBus(bus);
     return log;
   }
 
@@ -67,6 +73,7 @@ class MemoryEngine implements Engine {
     this.#logs.delete(bus);
     this.#leases.drop(bus);
     this.#state.deleteBus(bus);
+    this.#delayed.deleteBus(bus);
     await log.close(new BrokerError("bus_not_found", `bus '${bus}' was deleted`));
   }
 

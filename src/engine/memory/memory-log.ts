@@ -19,7 +19,7 @@ import { scanKeys } from "../key-scan.ts";
 export interface MemoryLogOptions {
   readonly bus: BusName;
   readonly clock: Clock;
-  /** How many records make a segment; trim cuts at multiples of it. */
+  /** How many records fill a segment; trim cuts where segments begin. */
   readonly segmentRecords: number;
 }
 
@@ -45,6 +45,11 @@ export class MemoryLog implements EventLog {
   /** Records from #first on; the index of a record is its offset less #first. */
   #records: MemoryRecord[] = [];
   #first: Offset = 0;
+  /** Where the kept segments begin, ascending; the first is #first. A full last one is closed. */
+  #starts: Offset[] = [0];
+  #rollAfterMs: number | undefined;
+  /** When the first record of the last segment was appended, on the clock that never jumps. */
+  #filledSince: number | undefined;
   #bytes = 0;
   #queue: QueuedAppend[] = [];
   #queuedBytes = 0;
@@ -114,9 +119,9 @@ export class MemoryLog implements EventLog {
   }
 
   trimmable(wanted: Offset): Offset {
-    const { segmentRecords } = this.#options;
-    const cut = Math.floor(Math.min(wanted, this.#next()) / segmentRecords) * segmentRecords;
-    return Math.max(cut, this.#first);
+    this.#rollIfDue();
+    const cut = this.#starts.findLast((start) => start <= wanted);
+    return Math.max(cut ?? this.#first, this.#first);
   }
 
   trim(before: Offset): Promise<void> {
@@ -124,25 +129,21 @@ export class MemoryLog implements EventLog {
     const gone = this.#records.slice(0, cut - this.#first);
     for (const record of gone) this.#bytes -= record.payload.length;
     this.#records = this.#records.slice(gone.length);
+    this.#starts = this.#starts.filter((start) => start >= cut);
     this.#first = cut;
     return Promise.resolve();
   }
 
   segments(): readonly SegmentFacts[] {
-    const { segmentRecords } = this.#options;
+    this.#rollIfDue();
     const next = this.#next();
-    const segments: SegmentFacts[] = [];
-    let first = this.#first;
-    do {
-      const end = Math.min((Math.floor(first / segmentRecords) + 1) * segmentRecords, next);
-      segments.push(this.#segment(first, end));
-      first = end;
-    } while (first < next);
-    return segments;
+    return this.#starts.map((start, index) =>
+      this.#segment(start, this.#starts[index + 1] ?? next),
+    );
   }
 
-  setRollAfter(_rollAfterMs: number | undefined): void {
-    // Memory is cut by counts of records.
+  setRollAfter(rollAfterMs: number | undefined): void {
+    this.#rollAfterMs = rollAfterMs;
   }
 
   keys(since: EpochMs): AsyncIterable<KeyBatch> {
@@ -185,12 +186,33 @@ export class MemoryLog implements EventLog {
     this.#flushed = undefined;
     const firsts = group.map((append) => {
       const first = this.#next();
-      for (const record of append.records) this.#records.push(record);
+      for (const record of append.records) this.#store(record);
       this.#bytes += append.bytes;
       return first;
     });
     for (const [index, append] of group.entries()) append.settled(undefined, firsts[index] ?? 0);
     for (const listener of this.#listeners) listener(this.#next());
+  }
+
+  #store(record: MemoryRecord): void {
+    this.#rollIfDue();
+    this.#filledSince ??= this.#options.clock.monotonic();
+    this.#records.push(record);
+  }
+
+  /** Whoever asks for segments finds the last one closed when it is full or old: no timer needed. */
+  #rollIfDue(): void {
+    const next = this.#next();
+    const isFull = next - (this.#starts.at(-1) ?? 0) >= this.#options.segmentRecords;
+    if (isFull || this.#isOld()) {
+      this.#starts.push(next);
+      this.#filledSince = undefined;
+    }
+  }
+
+  #isOld(): boolean {
+    if (this.#rollAfterMs === undefined || this.#filledSince === undefined) return false;
+    return this.#options.clock.monotonic() - this.#filledSince >= this.#rollAfterMs;
   }
 
   #segment(first: Offset, next: Offset): SegmentFacts {

@@ -1,16 +1,22 @@
 import { assert } from "../../kernel/assert.ts";
 import type { BusName, Offset, SubscriptionId } from "../../kernel/ids.ts";
 import type {
+  AttemptQuery,
   ConsumerChanges,
   ConsumerStateStore,
   DeadLetterQuery,
   DeadLetterState,
+  LetterFilter,
+  LetterPlace,
   LoadedBusState,
   ParkedState,
+  ReplayState,
   RescuedRecord,
+  StoredAttempt,
   SubscriptionState,
 } from "../engine.ts";
 import type { LeaseTokens } from "../local-leases.ts";
+import { MemoryAttempts } from "./memory-attempts.ts";
 import { fenced, unknownBus, unknownLetter } from "../state-errors.ts";
 
 interface BusState {
@@ -20,6 +26,8 @@ interface BusState {
   readonly parked: Map<string, ParkedState>;
   readonly letters: Map<string, DeadLetterState>;
   readonly rescued: Map<Offset, RescuedRecord>;
+  readonly replays: Map<string, ReplayState>;
+  readonly attempts: MemoryAttempts;
 }
 
 /**
@@ -46,6 +54,8 @@ export class MemoryState implements ConsumerStateStore, LeaseTokens {
       parked: new Map(),
       letters: new Map(),
       rescued: new Map(),
+      replays: new Map(),
+      attempts: new MemoryAttempts(),
     });
   }
 
@@ -73,11 +83,16 @@ export class MemoryState implements ConsumerStateStore, LeaseTokens {
     this.#assertOpen();
     await nextTurn();
     const state = this.#buses.get(bus);
-    if (state === undefined) return { position: undefined, subscriptions: [], parked: [] };
+    if (state === undefined) {
+      return { position: undefined, subscriptions: [], parked: [], replays: [], failures: [] };
+    }
+    const subscriptions = sorted(state.subscriptions.values(), (row) => [row.subscription, 0]);
     return {
       position: state.position,
-      subscriptions: sorted(state.subscriptions.values(), (row) => [row.subscription, 0]),
+      subscriptions,
       parked: sorted(state.parked.values(), (row) => [row.subscription, row.offset]),
+      replays: sorted(state.replays.values(), (row) => [row.subscription, row.replay]),
+      failures: subscriptions.flatMap((row) => state.attempts.failures(row.subscription)),
     };
   }
 
@@ -97,15 +112,31 @@ export class MemoryState implements ConsumerStateStore, LeaseTokens {
   async deadLetters(bus: BusName, query: DeadLetterQuery): Promise<readonly DeadLetterState[]> {
     this.#assertOpen();
     await nextTurn();
-    const letters = this.#buses.get(bus)?.letters ?? new Map<string, DeadLetterState>();
-    const all = sorted(
-      [...letters.values()].filter((letter) => letter.subscription === query.subscription),
-      (letter) => [letter.time, letter.letter],
-    );
-    if (query.after === undefined) return all.slice(0, query.limit);
-    const index = all.findIndex((letter) => letter.letter === query.after);
-    if (index < 0) throw unknownLetter(query.subscription, query.after);
-    return all.slice(index + 1, index + 1 + query.limit);
+    const all = this.#letters(bus, query.subscription);
+    const { after, filter, limit } = query;
+    const last = after === undefined ? undefined : all.find(({ letter }) => letter === after);
+    if (after !== undefined && last === undefined) throw unknownLetter(query.subscription, after);
+    const place = last ?? query.afterPlace;
+    return all
+      .filter((letter) => place === undefined || comparePlaces(letter, place) > 0)
+      .filter((letter) => filter === undefined || passes(letter, filter))
+      .slice(0, limit);
+  }
+
+  async countDeadLetters(
+    bus: BusName,
+    subscription: SubscriptionId,
+    filter: LetterFilter,
+  ): Promise<number> {
+    this.#assertOpen();
+    await nextTurn();
+    return this.#letters(bus, subscription).filter((letter) => passes(letter, filter)).length;
+  }
+
+  async attempts(bus: BusName, query: AttemptQuery): Promise<readonly StoredAttempt[]> {
+    this.#assertOpen();
+    await nextTurn();
+    return this.#buses.get(bus)?.attempts.search(query) ?? [];
   }
 
   async deadLetter(
@@ -138,6 +169,12 @@ export class MemoryState implements ConsumerStateStore, LeaseTokens {
       .toSorted((left, right) => left - right);
   }
 
+  #letters(bus: BusName, subscription: SubscriptionId): DeadLetterState[] {
+    const letters = this.#buses.get(bus)?.letters.values() ?? [];
+    const own = [...letters].filter((letter) => letter.subscription === subscription);
+    return own.toSorted(comparePlaces);
+  }
+
   #bus(bus: BusName): BusState {
     const state = this.#buses.get(bus);
     if (state === undefined) throw unknownBus(bus);
@@ -153,11 +190,31 @@ function apply(state: BusState, changes: ConsumerChanges): void {
   for (const row of changes.deadLetters) state.letters.set(letterKey(row), row);
   for (const row of changes.deletedLetters) state.letters.delete(letterKey(row));
   for (const subscription of changes.deletedSubscriptions) deleteSubscription(state, subscription);
+  state.attempts.add(changes.attempts);
+  for (const row of changes.replays) state.replays.set(replayKey(row), row);
+  for (const row of changes.deletedReplays) state.replays.delete(replayKey(row));
   for (const record of changes.rescued) state.rescued.set(record.offset, record);
+}
+
+function passes(letter: DeadLetterState, filter: LetterFilter): boolean {
+  const { since, before } = filter;
+  if (since !== undefined && letter.time < since) return false;
+  if (before !== undefined && letter.time >= before) return false;
+  return (["reason", "eventType", "eventSource", "generation", "offset"] as const).every(
+    (name) => filter[name] === undefined || letter[name] === filter[name],
+  );
+}
+
+function comparePlaces(left: LetterPlace, right: LetterPlace): number {
+  return compare(left.time, right.time) || compare(left.letter, right.letter);
 }
 
 function deleteSubscription(state: BusState, subscription: SubscriptionId): void {
   state.subscriptions.delete(subscription);
+  state.attempts.deleteOf(subscription);
+  for (const [key, row] of state.replays) {
+    if (row.subscription === subscription) state.replays.delete(key);
+  }
   for (const [key, row] of state.parked) {
     if (row.subscription === subscription) state.parked.delete(key);
   }
@@ -206,6 +263,13 @@ function letterKey(row: {
   readonly letter: string;
 }): string {
   return JSON.stringify([row.subscription, row.letter]);
+}
+
+function replayKey(row: {
+  readonly subscription: SubscriptionId;
+  readonly replay: string;
+}): string {
+  return JSON.stringify([row.subscription, row.replay]);
 }
 
 type SortKey = readonly [string | number, string | number];

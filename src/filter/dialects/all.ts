@@ -1,7 +1,7 @@
+import { intersectAnchorings } from "../anchors.ts";
 import { compileChildren } from "../children.ts";
 import { defineDialect } from "../dialect.ts";
 import type { Dialect } from "../dialect.ts";
-import { intersectTypes } from "../types.ts";
 
 export const all: Dialect = defineDialect({
   name: "all",
@@ -24,7 +24,7 @@ export const all: Dialect = defineDialect({
     if (clauses === undefined) return undefined;
     const { path } = compiler;
     return {
-      types: intersectTypes(clauses),
+      anchorings: intersectAnchorings(clauses),
       passes(view) {
         for (const clause of clauses) if (!clause.passes(view)) return false;
         return true;

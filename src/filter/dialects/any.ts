@@ -1,7 +1,7 @@
+import { uniteAnchorings } from "../anchors.ts";
 import { compileChildren } from "../children.ts";
 import { defineDialect } from "../dialect.ts";
 import type { Dialect } from "../dialect.ts";
-import { uniteTypes } from "../types.ts";
 
 export const any: Dialect = defineDialect({
   name: "any",
@@ -24,7 +24,7 @@ export const any: Dialect = defineDialect({
     if (clauses === undefined) return undefined;
     const { path } = compiler;
     return {
-      types: uniteTypes(clauses),
+      anchorings: uniteAnchorings(clauses),
       passes(view) {
         for (const clause of clauses) if (clause.passes(view)) return true;
         return false;

@@ -35,6 +35,6 @@ export const exact: Dialect = defineDialect({
       holds: (actual, wanted) => actual === wanted,
       verb: "equals",
       negatedVerb: "does not equal",
-      isEquality: true,
+      kind: "exact",
     }),
 });

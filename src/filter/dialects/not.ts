@@ -1,3 +1,4 @@
+import { unanchored } from "../anchors.ts";
 import { defineDialect } from "../dialect.ts";
 import type { Dialect } from "../dialect.ts";
 
@@ -16,8 +17,8 @@ export const not: Dialect = defineDialect({
     const clause = compiler.compileChild(spec, path);
     if (clause === undefined) return undefined;
     return {
-      // What does not hold says nothing about the types that do.
-      types: undefined,
+      // What must hold inside says nothing about where it does not.
+      anchorings: unanchored,
       passes: (view) => !clause.passes(view),
       explain(view, verdicts) {
         const passed = !clause.passes(view);

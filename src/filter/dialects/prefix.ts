@@ -20,6 +20,6 @@ export const prefix: Dialect = defineDialect({
       holds: (actual, wanted) => actual.startsWith(wanted),
       verb: "starts with",
       negatedVerb: "does not start with",
-      isEquality: false,
+      kind: "prefix",
     }),
 });

@@ -20,6 +20,6 @@ export const suffix: Dialect = defineDialect({
       holds: (actual, wanted) => actual.endsWith(wanted),
       verb: "ends with",
       negatedVerb: "does not end with",
-      isEquality: false,
+      kind: "suffix",
     }),
 });

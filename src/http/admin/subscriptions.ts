@@ -1,14 +1,24 @@
 import { Type } from "typebox";
+import type { BlockedDecision } from "../../api/api.ts";
 import { paths, subscriptionPath } from "../../api/routes.ts";
+import { BrokerError } from "../../kernel/errors.ts";
 import type { RouteContext } from "../route-context.ts";
 import {
   problem,
+  seekInput,
   subscription,
   subscriptionInput,
   subscriptionPatch,
   subscriptionStatus,
 } from "../documents.ts";
-import { listQueryOf, parameter, preconditionOf, sendPage, sendVersioned } from "../request.ts";
+import {
+  listQueryOf,
+  parameter,
+  preconditionOf,
+  sendPage,
+  sendVersioned,
+  wholeNumber,
+} from "../request.ts";
 import { routePath } from "../route-path.ts";
 
 export function subscriptionRoutes({ app, broker }: RouteContext): void {
@@ -47,10 +57,28 @@ export function subscriptionRoutes({ app, broker }: RouteContext): void {
       sendVersioned(reply, await subscriptions.setPaused(parameter(request, "id"), paused)),
     );
   }
+  app.post(routePath(paths.seek), { schema: documents.seek }, async (request, reply) =>
+    reply.send(await subscriptions.seek(parameter(request, "id"), request.body)),
+  );
+  app.post(routePath(paths.unblock), { schema: documents.unblock }, async (request, reply) => {
+    const range = { min: 0, max: Number.MAX_SAFE_INTEGER, absent: 0 };
+    const offset = wholeNumber("offset", parameter(request, "offset"), range);
+    const decision = decisionOf(parameter(request, "decision"));
+    return reply.send(await subscriptions.unblock(parameter(request, "id"), offset, decision));
+  });
   app.get(routePath(paths.status), { schema: documents.status }, (request, reply) =>
     reply.send(subscriptions.status(parameter(request, "id"))),
   );
   installOptions(app);
+}
+
+const decisions: readonly BlockedDecision[] = ["skip", "retry", "dead-letter"];
+
+function decisionOf(text: string): BlockedDecision {
+  const decision = decisions.find((one) => one === text);
+  if (decision !== undefined) return decision;
+  const detail = `'${text.slice(0, 100)}' is no decision about a blocked event; known: ${decisions.join(", ")}`;
+  throw new BrokerError("invalid_request", detail);
 }
 
 /** CloudEvents Subscriptions API: OPTIONS says which operations exist. */
@@ -95,6 +123,23 @@ const documents = {
     summary: "Stop attempting, or go on",
     tags,
     response: { 200: subscription, 404: problem },
+  },
+  seek: {
+    summary: "Read again from another point, or pass over what lies before it",
+    description:
+      "Closes the generation and begins the next one at the goal. What was not settled below the " +
+      "goal counts as skipped, what lies at or above it is read again. Durable when answered.",
+    tags,
+    body: seekInput,
+    response: { 200: subscriptionStatus, 400: problem, 404: problem },
+  },
+  unblock: {
+    summary: "Move the event that blocks its key: skip, retry or dead-letter",
+    description:
+      'With ordering.onFailure "block" an event whose retries are used up holds its key until ' +
+      "somebody decides. retry begins its retries anew. Durable when answered.",
+    tags,
+    response: { 200: subscriptionStatus, 400: problem, 404: problem, 409: problem },
   },
   status: {
     summary: "Where it stands and what became of each event",

@@ -10,7 +10,7 @@ import type { TestContext } from "node:test";
 /** A directory of its own for one test, removed after it. */
 export async function scratchDirectory(context: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "millrace-test-"));
-  context.after(() => rm(directory, { recursive: true, force: true }));
+  context.after(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }));
   return directory;
 }
 

@@ -58,11 +58,16 @@ function changesOf(number: number): ConsumerChanges {
         generation: 1,
         time: number,
         reason: "rejected",
+        eventType: undefined,
+        eventSource: undefined,
         details: "x".repeat(2000),
       },
     ],
     deletedLetters: [{ subscription, letter: `letter-${number - 1}` }],
     deletedSubscriptions: [],
+    attempts: [],
+    replays: [],
+    deletedReplays: [],
     rescued: [{ offset: number, time: number, hops: 0, payload: Buffer.from(String(number)) }],
   };
 }

@@ -15,7 +15,7 @@ import { scratchDirectory } from "./child.ts";
 /** The real disk, which can be told to be full. */
 class FillableDisk {
   isFull = false;
-  free = 1000;
+  free = 2 ** 30;
 
   readonly disk: Disk = {
     ...nodeDisk,
@@ -23,7 +23,8 @@ class FillableDisk {
       if (this.isFull && mode === "create") throw fullError();
       return this.#wrap(await nodeDisk.open(path, mode));
     },
-    freeBytes: () => Promise.resolve(this.isFull ? 0 : this.free),
+    freeBytes: () => Promise.resolve(this.free),
+    totalBytes: () => Promise.resolve(2 ** 40),
   };
 
   #wrap(file: DiskFile): DiskFile {
@@ -83,9 +84,10 @@ test("a full disk makes the engine not writable, and room makes it writable agai
   assert.deepEqual(opened, {
     engine: "embedded",
     durability: "disk",
+    fsync: "always",
     writable: true,
     reason: undefined,
-    freeBytes: 1000,
+    freeBytes: 2 ** 30,
   });
   const log = await engine.log("orders");
   assert.equal(await append(log), undefined);
@@ -96,21 +98,21 @@ test("a full disk makes the engine not writable, and room makes it writable agai
   assert.match(told.at(-1)?.reason ?? "", /bus 'orders'/);
 
   fillable.isFull = false;
-  fillable.free = 2 ** 40;
   await until(clock, () => told.at(-1)?.writable === true);
   assert.equal(await append(log), undefined);
 });
 
 test("free space is told when it has moved by more than a hundredth", async (context) => {
-  const { clock, fillable, told } = await openEngine(context);
-  fillable.free = 995;
+  const { engine, clock, fillable, told } = await openEngine(context);
+  fillable.free -= fillable.free / 200;
   await clock.advanceAsync(limits.freeBytesIntervalMs);
+  await engine.log("orders");
   assert.equal(told.length, 0);
-  fillable.free = 500;
-  await clock.advanceAsync(limits.freeBytesIntervalMs);
+  fillable.free = 2 ** 29;
+  await until(clock, () => told.length > 0);
   assert.deepEqual(
     told.map((health) => health.freeBytes),
-    [500],
+    [2 ** 29],
   );
 });
 
@@ -122,4 +124,56 @@ test("deleting a log that refuses appends ends the refusal", async (context) => 
   await until(clock, () => told.at(-1)?.writable === false);
   await engine.deleteLog("orders");
   assert.equal(told.at(-1)?.writable, true);
+});
+
+test("P7: below the headroom every log refuses, reads and state go on, and it ends by itself", async (context) => {
+  const { engine, clock, fillable, told } = await openEngine(context);
+  const orders = await engine.log("orders");
+  const other = await engine.log("other");
+  assert.equal(await append(orders), undefined);
+  // The reserve is not made yet, and what it will take is nobody else's.
+  fillable.free =
+    limits.diskHeadroomBytesMin + limits.diskReserveBytes + limits.diskStartReserveBytes - 1;
+  await until(clock, () => told.at(-1)?.writable === false);
+  for (const log of [orders, other]) {
+    const failure = await append(log);
+    assert.equal(failure?.code, "disk_full");
+    assert.equal(failure?.retryAfterSeconds, 1);
+  }
+  assert.equal((await orders.read(0, { records: 10, bytes: 1000 })).count, 1);
+  await engine.resources.put({ kind: "setting", id: "x", value: "{}" });
+  // Not enough yet: it would flicker.
+  fillable.free += 1000;
+  await clock.advanceAsync(5 * limits.freeBytesIntervalMs);
+  await engine.resources.put({ kind: "setting", id: "x", value: "{}" });
+  assert.equal((await append(orders))?.code, "disk_full");
+  fillable.free += limits.diskHeadroomBytesMin / 4;
+  await until(clock, () => told.at(-1)?.writable === true);
+  assert.equal(await append(orders), undefined);
+  assert.equal(await append(other), undefined);
+});
+
+test("much written since the last measurement brings on the next", async (context) => {
+  const { engine, clock, fillable, told } = await openEngine(context);
+  const log = await engine.log("orders");
+  const leftBytes = 8_000_000;
+  fillable.free =
+    limits.diskHeadroomBytesMin +
+    limits.diskReserveBytes +
+    limits.diskStartReserveBytes +
+    leftBytes;
+  await until(clock, () => told.length > 0);
+  told.length = 0;
+  fillable.free = 0;
+  const payload = Buffer.alloc(100_000);
+  const enough = (2 * leftBytes) / payload.length;
+  for (let appended = 0; appended < enough && told.length === 0; appended += 50) {
+    const appends = Array.from({ length: 50 }, () => {
+      const records = [{ payload, hops: 0, facts: undefined }];
+      return new Promise<void>((resolve) => log.append(records, () => resolve()));
+    });
+    await Promise.all(appends);
+  }
+  assert.equal(told.at(-1)?.writable, false);
+  assert.equal((await append(log))?.code, "disk_full");
 });

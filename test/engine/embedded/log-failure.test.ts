@@ -219,8 +219,9 @@ test("a read that fails is storage_unavailable and works again with the disk", a
   await append(log, "a");
   await log.close();
   const again = await open("/log", { disk });
-  disk.inject({ operation: "read", code: "EIO", times: 1 });
+  disk.inject({ operation: "read", code: "EIO", times: 20 });
   await assert.rejects(again.read(0, everything), { code: "storage_unavailable" });
+  disk.heal();
   assert.deepEqual(await textsIn(again), ["a"]);
   await again.close();
 });
@@ -289,4 +290,24 @@ test("a segment whose name was not synced is not lost once it is seen", async ()
   const third = await open("/log", { disk: left });
   assert.deepEqual(await textsIn(third), ["a", "b"]);
   await third.close();
+});
+
+test("P1: what is stored behind a closing marker that reached the page cache only survives a power cut", async () => {
+  const disk = new MemoryDisk();
+  const clock = new FakeClock();
+  const log = await open("/log", { disk, clock });
+  await append(log, "a");
+  // The marker's sync fails, and the process dies before it could cut the marker off again.
+  disk.inject({ operation: "dataSync", code: "EIO", times: 1 });
+  disk.inject({ operation: "truncate", code: "EIO" });
+  disk.inject({ operation: "open", code: "EIO" });
+  clock.advance(2 * limits.closingMarkerDelayMs);
+  await settle();
+  disk.heal();
+  const again = await open("/log", { disk });
+  await append(again, "b");
+  disk.crash();
+  const last = await open("/log", { disk });
+  assert.deepEqual(await textsIn(last), ["a", "b"]);
+  await last.close();
 });

@@ -94,18 +94,6 @@ test("a format marker that says nothing is corruption", async (context) => {
   }
 });
 
-test("another fsync mode than always is refused, not ignored", async (context) => {
-  const dataDir = await scratchDirectory(context);
-  const engine = createEmbeddedEngine({
-    dataDir,
-    clock: systemClock,
-    logger: silentLogger,
-    fsync: "never",
-  });
-  await assert.rejects(engine.open(), { code: "not_supported_yet" });
-  assert.deepEqual(await readdir(dataDir), []);
-});
-
 test("an engine that failed to open has let go of the directory", async (context) => {
   const directory = await scratchDirectory(context);
   await writeFile(join(directory, "state.db"), "this is no database, but long enough to be one");

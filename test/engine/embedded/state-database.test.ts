@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { TestContext } from "node:test";
@@ -10,7 +10,9 @@ import { migrate, migrations, schemaVersion } from "../../../src/engine/embedded
 import type { ParkedState } from "../../../src/engine/engine.ts";
 import type { BrokerError } from "../../../src/kernel/errors.ts";
 import { limits } from "../../../src/kernel/limits.ts";
+import { FakeClock } from "../../../src/testing/testing.ts";
 import { scratchDirectory } from "./child.ts";
+import { fillUp, smallFileSystem } from "./small-file-system.ts";
 
 async function openIn(context: TestContext): Promise<{ database: StateDatabase; file: string }> {
   const file = join(await scratchDirectory(context), "state.db");
@@ -54,6 +56,9 @@ test("a request that fails half way takes back what it wrote, and nothing else",
     deadLetters: [],
     deletedLetters: [],
     deletedSubscriptions: [],
+    attempts: [],
+    replays: [],
+    deletedReplays: [],
     rescued: [],
   };
   const parked = { subscription: "s", dueAt: 1, attempts: 1, firstAttemptAt: 1, pausedMs: 0 };
@@ -93,10 +98,18 @@ test("close answers what was requested before, and refuses what comes after", as
   assert.deepEqual(await readdir(join(file, "..")), ["state.db"], "the WAL was folded back");
 });
 
-test("when the worker dies, everything pending is rejected and nothing more is taken", async (context) => {
+test("when the worker dies, everything pending is outcome_unknown, and a new one goes on", async (context) => {
   const file = join(await scratchDirectory(context), "state.db");
+  const clock = new FakeClock();
   const deaths: BrokerError[] = [];
-  const database = await StateDatabase.open({ file, onDeath: (cause) => deaths.push(cause) });
+  const revived = Promise.withResolvers<void>();
+  const database = await StateDatabase.open({
+    file,
+    clock,
+    onDeath: (cause) => deaths.push(cause),
+    onRevival: revived.resolve,
+  });
+  context.after(() => database.close());
   await database.request("putResource", bus("kept"));
   // A log that was never inserted cannot become ready: an assertion that ends the worker.
   const pending = await Promise.allSettled([
@@ -108,13 +121,76 @@ test("when the worker dies, everything pending is rejected and nothing more is t
     assert.equal((result.reason as BrokerError).code, "outcome_unknown");
   }
   assert.equal(deaths.length, 1);
-  await assert.rejects(database.request("listResources", "bus"), { code: "storage_unavailable" });
-  await database.close();
-
-  const reopened = await StateDatabase.open({ file });
-  const [resource] = await reopened.request("listResources", "bus");
-  await reopened.close();
+  await assert.rejects(database.request("listResources", "bus"), {
+    code: "storage_unavailable",
+    retryAfterSeconds: 1,
+  });
+  clock.advance(limits.stateRestartDelayMs);
+  await revived.promise;
+  const [resource] = await database.request("listResources", "bus");
   assert.equal(resource?.value, "kept", "the transaction of the death left nothing");
+  await database.request("putResource", bus("new"));
+  assert.equal(deaths.length, 1);
+});
+
+test("a database that cannot be opened again is tried until it can, and close ends that", async (context) => {
+  const file = join(await scratchDirectory(context), "state.db");
+  const clock = new FakeClock();
+  const deaths: BrokerError[] = [];
+  const revived = Promise.withResolvers<void>();
+  const database = await StateDatabase.open({
+    file,
+    clock,
+    onDeath: (cause) => deaths.push(cause),
+    onRevival: revived.resolve,
+  });
+  await database.request("putResource", bus("kept"));
+  await assert.rejects(database.request("finishLog", "never"), { code: "outcome_unknown" });
+  await rename(file, `${file}.away`);
+  await mkdir(file);
+  for (const count of [2, 3]) {
+    clock.advance(limits.stateRestartDelayMs);
+    while (deaths.length < count) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(deaths.at(-1)?.code, "storage_unavailable");
+  }
+  await rmdir(file);
+  await rename(`${file}.away`, file);
+  clock.advance(limits.stateRestartDelayMs);
+  await revived.promise;
+  assert.equal((await database.request("listResources", "bus")).length, 1);
+  await assert.rejects(database.request("finishLog", "never"), { code: "outcome_unknown" });
+  await database.close();
+  assert.equal(clock.timers, 0);
+  await assert.rejects(database.request("listResources", "bus"), { code: "stopping" });
+});
+
+test("a full disk costs the reserve, not the request, and the order of requests holds", async (context) => {
+  const directory = await smallFileSystem(context, 1);
+  if (directory === undefined) return;
+  const reserveFile = join(directory, "reserve");
+  await writeFile(reserveFile, Buffer.alloc(512 * 1024, 1));
+  const reserves = { reserveFile, startReserveFile: join(directory, "none") };
+  const database = await StateDatabase.open({ file: join(directory, "state.db"), reserves });
+  context.after(() => database.close());
+  await fillUp(join(directory, "filler"));
+  const value = (index: number): string => `${index} ${"x".repeat(index === 10 ? 200_000 : 100)}`;
+  const puts = Array.from({ length: 20 }, (_, index) =>
+    database.request("putResource", { ...bus(value(index)), expect: index }),
+  );
+  assert.deepEqual(
+    await Promise.all(puts),
+    [...puts.keys()].map((index) => index + 1),
+  );
+  assert.deepEqual((await readdir(directory)).includes("reserve"), false);
+  // Without a reserve it is said, nothing is changed, and it ends with the full disk.
+  await fillUp(join(directory, "more"));
+  const huge = "y".repeat(2_000_000);
+  await assert.rejects(database.request("putResource", bus(huge)), { code: "disk_full" });
+  const kept = await database.request("getResource", { kind: "bus", id: "orders" });
+  assert.equal(kept?.value, value(19));
+  await rm(join(directory, "filler"));
+  await rm(join(directory, "more"));
+  assert.equal(await database.request("putResource", bus("after")), 21);
 });
 
 test("at most stateRequestsMax requests wait", async (context) => {

@@ -1,0 +1,22 @@
+/**
+ * A self-signed certificate for sink.test, valid from 2020 to 2120, and its key: made for tests
+ * with openssl, trusted by nobody.
+ */
+export const certificate: string = `-----BEGIN CERTIFICATE-----
+MIIBYTCCAQegAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlzaW5rLnRl
+c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CXNpbmsudGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABI7gfg0ZhqzWhCjF
+d1G6FEeuyBQhPGYAAHeBEa0CfpqrpwHMMo90gmsG844H25bsqgLIPi6u4d/0SiVH
+eRLw0lKjSDBGMBQGA1UdEQQNMAuCCXNpbmsudGVzdDAPBgNVHRMBAf8EBTADAQH/
+MB0GA1UdDgQWBBRN66VxbMCcXnby2LgkXH3fPLKtWDAKBggqhkjOPQQDAgNIADBF
+AiBmtCjDeUZ6zKQflHS1CKfFc0vhhTi+2gcohieFPstZgAIhAI42ZNmucDUM8xZw
++HwPTJBYHp8iCgO4J1ZnV4QunV5M
+-----END CERTIFICATE-----
+`;
+
+export const privateKey: string = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghtsong5tVBuFIvYm
+J+hzq3/qsVlHMyjKA35x9J67wDmhRANCAASO4H4NGYas1oQoxXdRuhRHrsgUITxm
+AAB3gRGtAn6aq6cBzDKPdIJrBvOOB9uW7KoCyD4uruHf9EolR3kS8NJS
+-----END PRIVATE KEY-----
+`;
