@@ -16,6 +16,7 @@ const writer = "src/engine/embedded/log-writer.ts";
 const recovery = "src/engine/embedded/log-recovery.ts";
 const segments = "src/engine/embedded/segments.ts";
 const committer = "src/delivery/committer.ts";
+const lanes = "src/delivery/key-lanes.ts";
 
 export const mutants: readonly Mutant[] = [
   {
@@ -264,6 +265,89 @@ export const mutants: readonly Mutant[] = [
         find: "  consumer.readNext = row.position;",
         replace:
           "  consumer.readNext = row.position;\n  if (row.counters.delivered > 5) consumer.counts.delivered += 1;",
+      },
+    ],
+  },
+  {
+    name: "let any event of a key go as it comes",
+    breaks: "P5",
+    edits: [
+      {
+        file: lanes,
+        find: "      insert(lane, delivery);\n      return this.#choose(lane);",
+        replace: "      insert(lane, delivery);\n      return delivery;",
+      },
+      {
+        file: lanes,
+        find: "return this.#lanes.get(delivery.key)?.chosen === delivery;",
+        replace: "return this.#lanes.has(delivery.key);",
+      },
+    ],
+  },
+  {
+    name: "send the next of a key before the end of the last one is durable",
+    breaks: "P5",
+    edits: [
+      {
+        file: "src/delivery/consumer.ts",
+        find: "else lanes.leaveWhenStored(delivery);",
+        replace: "else leaveLane(this, lanes, delivery);",
+      },
+    ],
+  },
+  {
+    name: "forget after a restart what waits behind a failed one of its key",
+    breaks: "P2",
+    edits: [
+      {
+        file: "src/delivery/key-order.ts",
+        find: "heldFacts(delivery.appendedAt ?? 0);\n  consumer.changedRetries.add(delivery.offset);",
+        replace: "heldFacts(delivery.appendedAt ?? 0);",
+      },
+    ],
+  },
+  {
+    name: "never send again what an opening circuit has taken back",
+    breaks: "P2",
+    edits: [
+      {
+        file: "src/delivery/take-back.ts",
+        find: "if (consumer.lanes === undefined) consumer.lines.refer(delivery);",
+        replace: "if (consumer.lanes === undefined) void consumer.lines;",
+      },
+    ],
+  },
+  {
+    name: "keep the letters of what an opening circuit has taken back",
+    breaks: "P2",
+    edits: [
+      {
+        file: "src/delivery/circuit-keeper.ts",
+        find: "committer.withdrawLetter({ subscription: consumer.plan.id, letter });",
+        replace: "void [committer, letter];",
+      },
+    ],
+  },
+  {
+    name: "keep the parked row of what was settled",
+    breaks: "P2",
+    edits: [
+      {
+        file: committer,
+        find: "if (retry === undefined) unparked.push({ subscription: consumer.plan.id, offset });",
+        replace: "if (retry === undefined) void unparked;",
+      },
+    ],
+  },
+  {
+    name: "let a consumer that hangs hold up all others",
+    breaks: "P3",
+    edits: [
+      {
+        file: "src/delivery/dispatcher.ts",
+        find: "if (this.#isDraining || this.#isStopped || this.#isTurnScheduled) return;",
+        replace:
+          "if (this.#isDraining || this.#isStopped || this.#isTurnScheduled || this.#inFlight >= 6) return;",
       },
     ],
   },

@@ -13,7 +13,7 @@ import type { Edit, Mutant } from "./mutants-list.ts";
 const root = resolve(import.meta.dirname, "..");
 const copiesAtOnce = 2;
 const seedsMax = 400;
-const timeoutMs = 120_000;
+const timeoutMs = 240_000;
 
 interface Verdict {
   readonly name: string;

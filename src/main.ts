@@ -1,5 +1,7 @@
 /** The process door: checks the Node version, then runs one command. */
 import { once } from "node:events";
+import * as modules from "node:module";
+import { join } from "node:path";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < 24 || (major === 24 && minor < 11)) {
@@ -10,24 +12,24 @@ if (major < 24 || (major === 24 && minor < 11)) {
   process.exit(1);
 }
 
+// Half of a start would be the compiling of modules. Node checks what it kept against each file's content
+// and goes without where it cannot write; in a clone bin/project-node has chosen the place already.
+modules.enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/millrace"));
+
 // Loaded late: an old Node would otherwise stumble over the syntax before it can say so.
-const [
-  { runCli },
-  { processEnvironment },
-  { assertCanListen, startHttpServer },
-  { systemClock },
-  { limits },
-  { version },
-] = await Promise.all([
-  import("./cli/cli.ts"),
-  import("./broker/config.ts"),
-  import("./http/server.ts"),
-  import("./kernel/clock.ts"),
-  import("./kernel/limits.ts"),
-  import("./kernel/version.ts"),
-]);
+const [{ runCli }, { processEnvironment }, { systemClock }, { limits }, { version }] =
+  await Promise.all([
+    import("./cli/cli.ts"),
+    import("./broker/config.ts"),
+    import("./kernel/clock.ts"),
+    import("./kernel/limits.ts"),
+    import("./kernel/version.ts"),
+  ]);
 
 let isServing = false;
+
+/** Loaded by the commands that serve, so that the others start faster. */
+const http = () => import("./http/server.ts");
 
 async function untilAskedToStop(): Promise<string> {
   isServing = true;
@@ -44,10 +46,14 @@ process.exitCode = await runCli({
   env: processEnvironment(),
   version,
   serve: {
-    startHttpServer,
-    assertCanListen,
+    startHttpServer: async (broker, options) => (await http()).startHttpServer(broker, options),
+    assertCanListen: async (options) => (await http()).assertCanListen(options),
     untilAskedToStop,
-    announce: (line) => void process.stdout.write(`${line}\n`),
+    announce(line) {
+      process.stdout.write(`${line}\n`);
+      // Written when a process ends by itself, which one that is killed never does.
+      modules.flushCompileCache();
+    },
   },
 });
 

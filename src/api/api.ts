@@ -331,6 +331,7 @@ export interface SubscriptionExplanation {
     | "dead"
     | "discarded"
     | "expired"
+    | "skipped"
     /** Nothing is kept that could say how. */
     | "settled";
   readonly reason: string;

@@ -13,7 +13,7 @@ import type { Deduplicator } from "./deduplicator.ts";
 import { DelayedQueue } from "./delayed-queue.ts";
 import { openingMoment } from "./retention-age.ts";
 import type { OpeningMoment } from "./retention-age.ts";
-import { rollAfterMs } from "./retention-rules.ts";
+import { rollAfterMs, rollBytes } from "./retention-rules.ts";
 import { throwIfAny } from "./object-reader.ts";
 import type { BusInput } from "./resource-schemas.ts";
 import { checkName, readBusInput } from "./resource-schemas.ts";
@@ -249,6 +249,7 @@ export class Buses {
 /** Tells the parts of a running bus what it is to keep. */
 function keep({ log, unread }: RunningBus, retention: Retention): void {
   log.setRollAfter(rollAfterMs(retention));
+  log.setRollBytes(rollBytes(retention));
   unread.change(retention);
 }
 

@@ -167,20 +167,27 @@ function judge(place: EventPlace, evidence: Evidence): Judgement {
 
 /** Settled offsets leave only counts, so the letter, the attempts and the filters have to tell. */
 function judgeSettled(
-  { counters }: EventPlace,
+  { counters, previous }: EventPlace,
   { attempts, letter, passes }: Evidence,
 ): Pick<Judgement, "state" | "reason"> {
   if (letter !== undefined) return { state: "dead", reason: letter.reason };
-  const success = attempts.find(({ outcome }) => outcome === "delivered");
+  const own = attemptsOfNow(attempts, previous);
+  // Uncounted successes are those of a replay: they settled a letter, not the event.
+  const success = own.find(({ outcome, counted }) => outcome === "delivered" && counted !== false);
   if (success !== undefined) {
     return {
       state: "delivered",
       reason: `attempt ${success.attempt} was taken at ${success.time}`,
     };
   }
-  const end = attempts.find(({ outcome }) => outcome === "dead" || outcome === "discarded");
+  const end = own.find(({ outcome }) => outcome === "dead" || outcome === "discarded");
   if (end?.outcome === "dead") {
-    return { state: "discarded", reason: "its dead letter was deleted or aged out" };
+    const aside = own.find(({ outcome }) => outcome === "delivered");
+    const reason =
+      aside === undefined
+        ? "its dead letter was deleted or aged out"
+        : `a replay sent its dead letter to another sink, which took it at ${aside.time}`;
+    return { state: "discarded", reason };
   }
   if (end !== undefined) {
     return { state: "discarded", reason: "the last attempt failed and no dead letters are kept" };
@@ -192,6 +199,11 @@ function judgeSettled(
     const reason = "it was settled, and neither the event nor an attempt with it is kept any more";
     return { state: "settled", reason };
   }
+  if (counters.skipped > 0 && own.some(({ counted }) => counted !== false)) {
+    // The success of an event that had failed is always logged.
+    const reason = `it failed and no success is kept; an operator skipped ${counters.skipped} of this generation`;
+    return { state: "skipped", reason };
+  }
   if (counters.delivered === 0) {
     const reason =
       "it passes the present filters, but nothing was delivered: earlier filters or a deleted letter";
@@ -200,6 +212,14 @@ function judgeSettled(
   const reason =
     "it passes the present filters and was settled; no attempt with it is kept, because successes are sampled";
   return { state: "delivered", reason };
+}
+
+/** A seek closes a generation: what was tried before says nothing of the present one. */
+function attemptsOfNow(
+  attempts: readonly Attempt[],
+  [latest]: EventPlace["previous"],
+): readonly Attempt[] {
+  return latest === undefined ? attempts : attempts.filter(({ time }) => time >= latest.closed);
 }
 
 function clausesOf(

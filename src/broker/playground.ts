@@ -50,6 +50,10 @@ export class Playground {
     const { events, last, samples, ...members } = isJsonObject(body) ? body : noMembers;
     const range = last === undefined ? undefined : readRange({ last, samples, events }, violations);
     if (range === undefined) checkEvents(events, violations);
+    if (range === undefined && samples !== undefined) {
+      const message = "goes with last, which takes events of the bus";
+      violations.push({ path: "samples", code: "invalid_value", message });
+    }
     const input = readSubscriptionInput(members, violations, { mayLackSink: true });
     violations.push(...this.#plans.check(input));
     throwIfAny("the playground", violations);

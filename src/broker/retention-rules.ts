@@ -11,6 +11,11 @@ export function rollAfterMs(retention: Retention): number | undefined {
   return maxAgeMs === undefined ? undefined : Math.max(limits.segmentAgeMsMin, maxAgeMs / 8);
 }
 
+/** How large a segment may get before the next one begins. */
+export function rollBytes({ maxBytes }: Retention): number | undefined {
+  return maxBytes === null ? undefined : Math.max(limits.segmentRollBytesMin, maxBytes / 8);
+}
+
 /** The offset below which segments must go so that the rest has at most maxBytes. */
 export function expiredByBytes(segments: readonly SegmentFacts[], retention: Retention): Offset {
   if (retention.maxBytes === null) return 0;

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import { Command as Program, CommanderError, InvalidArgumentError, Option } from "commander";
 import { MillraceClient } from "../client/client.ts";
+import { stayAlive } from "../kernel/clock.ts";
 import { fileFailure } from "../kernel/errors.ts";
 import type { Command, CommandContext, Flag, FlagValues } from "./command.ts";
 import { UsageError } from "./command.ts";
@@ -25,6 +26,8 @@ export async function runCli(options: CliOptions): Promise<number> {
   const output = options.output ?? terminalOutput;
   const status = { exitCode: 0 };
   const program = buildProgram(options, output, status);
+  // Between two requests of a command that follows something, nothing else keeps the process.
+  const life = stayAlive();
   try {
     await program.parseAsync(options.argv, { from: "user" });
     return status.exitCode;
@@ -33,6 +36,8 @@ export async function runCli(options: CliOptions): Promise<number> {
     const { text, exitCode } = complain(thrown);
     output.notice(text);
     return exitCode;
+  } finally {
+    life.dispose();
   }
 }
 

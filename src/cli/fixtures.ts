@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { PlaygroundResult } from "../api/api.ts";
 import type { Playground } from "../broker/broker.ts";
+import { BrokerError } from "../kernel/errors.ts";
 import { readJson } from "../kernel/json.ts";
 import { isObject, nameKind } from "../kernel/unchecked.ts";
 import { UsageError } from "./command.ts";
@@ -65,12 +66,31 @@ async function runFixture(
   const subscription = subscriptionOf(text);
   const comma = /^\{\s*\}$/.test(subscription) ? "" : ",";
   const request = `{"events":[${eventTexts.join(",")}]${comma}${subscription.slice(1)}`;
-  const { results } = await playground.run(request);
+  const results = await runPlayground(playground, request);
+  if (!Array.isArray(results)) return { file, name, failures: describeRefusal(results) };
   const failures = results.flatMap((result, at) => {
     const label = results.length === 1 ? "" : `event ${at + 1}: `;
     return compare(result, expected[at] ?? {}).map((failure) => `${label}${failure}`);
   });
   return { file, name, failures };
+}
+
+/** A subscription that would be refused is a fixture that does not hold: the others run all the same. */
+async function runPlayground(
+  playground: Playground,
+  request: string,
+): Promise<PlaygroundResult[] | BrokerError> {
+  try {
+    return [...(await playground.run(request)).results];
+  } catch (error) {
+    if (error instanceof BrokerError) return error;
+    throw error;
+  }
+}
+
+function describeRefusal({ message, violations }: BrokerError): readonly string[] {
+  if (violations.length === 0) return [message];
+  return violations.map((each) => `refused: ${each.path}: ${each.message}`);
 }
 
 function refuseOthers(

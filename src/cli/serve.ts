@@ -1,5 +1,4 @@
 import type { Broker } from "../broker/broker.ts";
-import { createBroker } from "../broker/broker.ts";
 import type { BrokerConfig } from "../broker/config.ts";
 
 export interface Server {
@@ -32,6 +31,8 @@ export async function serve(
 ): Promise<void> {
   const stopping = hooks.untilAskedToStop();
   await hooks.assertCanListen(config);
+  // Loaded here, as wherever the command line needs it: most commands do not, and start faster.
+  const { createBroker } = await import("../broker/broker.ts");
   const broker = await createBroker(config);
   try {
     const server = await hooks.startHttpServer(broker, config);

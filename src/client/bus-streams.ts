@@ -1,6 +1,6 @@
 import { exportPath, headerNames, importPath, mediaTypes, streamPath } from "../api/routes.ts";
 import { sleep, systemClock } from "../kernel/clock.ts";
-import { ClientError } from "./client-errors.ts";
+import { ClientError, UnreachableError } from "./client-errors.ts";
 import type { Ask } from "./client-errors.ts";
 import { StreamParser } from "./event-stream.ts";
 import type { StreamItem, StreamPiece } from "./event-stream.ts";
@@ -195,7 +195,12 @@ export function searchOf(query: {
 
 async function* bytesOf(answer: Response): AsyncGenerator<Uint8Array> {
   if (answer.body === null) return;
-  yield* answer.body;
+  try {
+    yield* answer.body;
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new UnreachableError(`the broker broke off its answer: ${reason}`, { cause: thrown });
+  }
 }
 
 function sumOf(left: ImportAnswer, right: ImportAnswer): ImportAnswer {

@@ -30,6 +30,8 @@ const privateV4: readonly string[] = [
  */
 const privateV6: readonly string[] = [
   "::/96",
+  // IPv4-translated (RFC 2765): a translator on the way would take it to any IPv4 address.
+  "::ffff:0:0:0/96",
   "64:ff9b::/96",
   "64:ff9b:1::/48",
   "100::/64",
@@ -62,7 +64,7 @@ function subnet(text: string): Subnet {
   return { network: text.slice(0, slash), bits: Number(text.slice(slash + 1)) };
 }
 
-/** The IPv6 spellings that carry an IPv4 network: NAT64, 6to4 and the deprecated compatible form. */
+/** The IPv6 spellings that carry an IPv4 network: NAT64, 6to4, translated and the deprecated compatible form. */
 function embeddings(v4: Subnet): readonly Subnet[] {
   const bytes = v4.network.split(".").map(Number);
   const word = (at: number): string =>
@@ -72,6 +74,7 @@ function embeddings(v4: Subnet): readonly Subnet[] {
     { network: `64:ff9b::${groups}`, bits: 96 + v4.bits },
     { network: `2002:${groups}::`, bits: 16 + v4.bits },
     { network: `::${groups}`, bits: 96 + v4.bits },
+    { network: `::ffff:0:${groups}`, bits: 96 + v4.bits },
   ];
 }
 

@@ -166,6 +166,11 @@ export interface EventLog {
    */
   setRollAfter(rollAfterMs: number | undefined): void;
   /**
+   * The active segment makes way for a new one when it would become larger than this, so that
+   * retention by bytes keeps little more than it is told. Undefined: only when it is full.
+   */
+  setRollBytes(rollBytes: number | undefined): void;
+  /**
    * The deduplication keys (src/engine/record-facts.ts) of the records appended at or after `since`,
    * in the order of offsets; records without a key are left out. Reads little: for what is sealed
    * the keys lie together.

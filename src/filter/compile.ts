@@ -8,6 +8,7 @@ import { dialects } from "./dialects.ts";
 import type { ClauseVerdict, CompiledFilter } from "./filter.ts";
 import { compileShorthand } from "./shorthand.ts";
 import type { FilterShorthand } from "./shorthand.ts";
+import { WorkShare } from "./work.ts";
 
 export { compileEventKey } from "./event-key.ts";
 export type { EventKeyReader } from "./event-key.ts";
@@ -30,7 +31,13 @@ export function compileFilters(
   filters: unknown,
   shorthand: FilterShorthand = {},
 ): FilterCompilation {
-  const state: CompilationState = { violations: [], warnings: [], nodes: 0, textBytes: 0 };
+  const state: CompilationState = {
+    violations: [],
+    warnings: [],
+    nodes: 0,
+    textBytes: 0,
+    work: new WorkShare(),
+  };
   const clauses = compileShorthand(shorthand, state.violations);
   if (Array.isArray(filters)) {
     for (const [index, filter] of filters.entries()) {
@@ -52,6 +59,7 @@ interface CompilationState {
   readonly warnings: string[];
   nodes: number;
   textBytes: number;
+  readonly work: WorkShare;
 }
 
 const dialectsByName = new Map(dialects.map((dialect) => [dialect.name, dialect]));
@@ -97,6 +105,7 @@ function refuseDialect(state: CompilationState, name: string, path: string): und
 function makeCompiler(state: CompilationState, { path, depth }: Place): ClauseCompiler {
   return {
     path,
+    work: state.work,
     refuse: (violation) => refuse(state, { path, ...violation }),
     warn: (message) => warn(state, `${path}: ${message}`),
     compileChild: (filter, childPath) =>

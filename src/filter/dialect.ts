@@ -1,5 +1,6 @@
 import type { EventView } from "../event/event-view.ts";
 import type { Anchoring, ClauseVerdict } from "./filter.ts";
+import type { WorkShare } from "./work.ts";
 
 /** One compiled part of a filter. `passes` is on the hot path: it neither throws nor waits. */
 export interface Clause {
@@ -22,6 +23,8 @@ export interface ClauseCompiler {
   compileChild(filter: unknown, path: string): Clause | undefined;
   /** Counts a part against limits.filterNodesMax and its text against filterTextBytesMax. */
   isWithinLimits(text: string): boolean;
+  /** What may be spent on one event; whoever takes a part of it adds one. */
+  readonly work: WorkShare;
 }
 
 /** What a dialect takes: a map of names to values, a list of filters, one filter, a text … */

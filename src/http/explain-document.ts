@@ -26,7 +26,7 @@ export const eventExplanation: TSchema = Type.Object({
       start: Type.Integer({ minimum: 0 }),
       state: Type.String({
         description:
-          "before-start, pending, waiting, in-flight, parked, delivered, filtered, dead, discarded, expired, or settled when nothing is kept that could say how",
+          "before-start, pending, waiting, in-flight, parked, delivered, filtered, dead, discarded, expired, skipped, or settled when nothing is kept that could say how",
       }),
       reason: Type.String(),
       until: nullable(Type.String({ format: "date-time" })),

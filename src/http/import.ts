@@ -134,7 +134,9 @@ function answer(
   if (response.headersSent || response.destroyed) return;
   if (failure !== undefined) {
     const { line } = failure;
-    refuseEarly(request, response, explained(failure, counts), {
+    const error = explained(failure, counts);
+    refuseEarly(request, response, error, {
+      advice: adviceOf(error),
       ...counts,
       ...(line === undefined ? {} : { line }),
     });
@@ -165,6 +167,11 @@ function explained({ error, line }: ImportFailure, counts: ImportCounts): Broker
       ? {}
       : { retryAfterSeconds: error.retryAfterSeconds }),
   });
+}
+
+/** The advice of a publish says that nothing was stored; here lines may have been stored before. */
+function adviceOf({ facts }: BrokerError): string {
+  return facts.advice.replace("nothing was stored", "nothing more was stored");
 }
 
 function storedSoFar({ lines }: ImportCounts): string {

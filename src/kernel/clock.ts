@@ -38,6 +38,15 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * Keeps the process alive until disposed, for whoever waits on a Clock and has nothing else open:
+ * Node ends a process in which timers alone are left that do not keep it.
+ */
+export function stayAlive(): Disposable {
+  const timer = setInterval(() => undefined, TIMEOUT_MS_MAX);
+  return { dispose: () => clearInterval(timer) };
+}
+
 /** Resolves after `delayMs`, or rejects with the signal's reason when it aborts first. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

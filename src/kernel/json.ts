@@ -132,6 +132,9 @@ class TableDocument implements JsonDocument {
   readonly #base: number;
   /** Made at the first lookup in a wide container. */
   #index: JsonIndex | undefined;
+  /** The last string that had to be decoded: many filters on one event ask for the same one. */
+  #decodedNode: JsonNode = missing;
+  #decoded = "";
 
   constructor(text: string, { table, base }: ScanTable) {
     this.text = text;
@@ -152,10 +155,15 @@ class TableDocument implements JsonDocument {
       const index = this.#indexOnceWorthIt();
       if (index !== undefined) return index.member(this, node, key) ?? missing;
     }
+    // The node is of this document, so all within it are: the table is read without a check.
+    const table = this.#table;
     const end = this.#at(node, NEXT);
     let found = missing;
-    for (let child = node + 1; child < end; child = this.#at(child, NEXT)) {
-      if (this.#hasKey(child, key)) found = child;
+    let child = node + 1;
+    while (child < end) {
+      const at = this.#base + child * NODE_WIDTH;
+      if (this.#hasKey(child, at, key)) found = child;
+      child = table[at + NEXT] ?? end;
     }
     return found;
   }
@@ -215,8 +223,16 @@ class TableDocument implements JsonDocument {
   string(node: JsonNode): string {
     const info = this.#at(node, INFO);
     assert((info & KIND_MASK) === STRING, "only strings are decoded");
-    if ((info & HAS_ESCAPE) !== 0) return decodeString(this.raw(node));
+    if ((info & HAS_ESCAPE) !== 0) return this.#decode(node);
     return this.text.slice(this.#at(node, START) + 1, this.#at(node, END) - 1);
+  }
+
+  #decode(node: JsonNode): string {
+    if (node !== this.#decodedNode) {
+      this.#decoded = decodeString(this.raw(node));
+      this.#decodedNode = node;
+    }
+    return this.#decoded;
   }
 
   #indexOnceWorthIt(): JsonIndex | undefined {
@@ -235,10 +251,11 @@ class TableDocument implements JsonDocument {
     return decodeString(this.text.slice(start - 1, end + 1));
   }
 
-  #hasKey(node: JsonNode, key: string): boolean {
-    if ((this.#at(node, INFO) & KEY_HAS_ESCAPE) !== 0) return this.#key(node) === key;
-    const start = this.#at(node, KEY_START);
-    return this.#at(node, KEY_END) - start === key.length && this.text.startsWith(key, start);
+  #hasKey(node: JsonNode, at: number, key: string): boolean {
+    const table = this.#table;
+    if (((table[at + INFO] ?? 0) & KEY_HAS_ESCAPE) !== 0) return this.#key(node) === key;
+    const start = table[at + KEY_START] ?? 0;
+    return (table[at + KEY_END] ?? 0) - start === key.length && standsAt(this.text, start, key);
   }
 
   #at(node: JsonNode, field: number): number {
@@ -246,6 +263,14 @@ class TableDocument implements JsonDocument {
     if (value === undefined) return rejectNode(node);
     return value;
   }
+}
+
+/** As text.startsWith(key, start), which is a call for each key that has the right length. */
+function standsAt(text: string, start: number, key: string): boolean {
+  for (let index = 0; index < key.length; index += 1) {
+    if (text.charCodeAt(start + index) !== key.charCodeAt(index)) return false;
+  }
+  return true;
 }
 
 function rejectNode(node: JsonNode): never {

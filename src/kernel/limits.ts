@@ -132,6 +132,7 @@ export const limits = {
   retentionIntervalMs: 2000, // 2 s
   clockDisagreementMsMax: 60_000, // 1 min
   segmentAgeMsMin: 1000, // 1 s
+  segmentRollBytesMin: 1_048_576, // 1 MiB
   busFullRecheckMs: 100,
   listItemsDefault: 100,
   listItemsMax: 1000,

@@ -42,14 +42,13 @@ test("where an identity comes again the newer entry counts, and outlives the old
 
 test("P7: memory is given back when few keys are left", () => {
   const window = new KeyWindow(100_000, 1);
-  for (let key = 0; key < 50_000; key++) window.add(keyOf(key), 0, { offset: key, time: key });
-  assert.equal(window.dropOlderThan(49_990, 100_000), 49_990);
+  for (let key = 0; key < 5000; key++) window.add(keyOf(key), 0, { offset: key, time: key });
+  assert.equal(window.dropOlderThan(4990, 100_000), 4990);
   window.shrink();
-  for (let key = 49_990; key < 50_000; key++) {
+  for (let key = 4990; key < 5000; key++) {
     assert.equal(window.find(keyOf(key), 0, 0)?.offset, key);
   }
-  for (let key = 0; key < 49_990; key += 977)
-    assert.equal(window.find(keyOf(key), 0, 0), undefined);
+  for (let key = 0; key < 4990; key += 97) assert.equal(window.find(keyOf(key), 0, 0), undefined);
 });
 
 /** What a window must do, said in the simplest way. */

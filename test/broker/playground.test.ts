@@ -23,6 +23,12 @@ const star = structuredEvent({
   data: { repository: { name: "hello", stargazers_count: 5 }, sender: { login: "octocat" } },
 });
 
+test("samples without last would be ignored, and is refused", async () => {
+  const answer = await play({ events: [star], samples: 3 });
+  assertProblem(answer, 400, "invalid_resource");
+  assert.match(answer.text, /samples.*goes with last/);
+});
+
 test("numbers are compared and shown as they were written", async () => {
   const data = '{"n":1000000.50,"big":12345678901234567890}';
   const event = `{"specversion":"1.0","id":"a","source":"/s","type":"t","data":${data}}`;

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Retention } from "../../src/api/api.ts";
-import { expiredByBytes, expiredByTime, rollAfterMs } from "../../src/broker/retention-rules.ts";
+import {
+  expiredByBytes,
+  expiredByTime,
+  rollAfterMs,
+  rollBytes,
+} from "../../src/broker/retention-rules.ts";
 import type { Engine, SegmentFacts } from "../../src/engine/engine.ts";
 import { createMemoryEngine } from "../../src/engine/engines.ts";
 import { limits } from "../../src/kernel/limits.ts";
@@ -45,6 +50,31 @@ test("segments are as old as an eighth of maxAge, and at least a second", () => 
   assert.equal(rollAfterMs(retentionOf({ maxAge: "8h" })), HOUR);
   assert.equal(rollAfterMs(retentionOf({ maxAge: "2s" })), 1000);
   assert.equal(rollAfterMs(retentionOf({})), undefined);
+});
+
+test("segments are as large as an eighth of maxBytes, and at least a mebibyte", () => {
+  assert.equal(rollBytes(retentionOf({ maxBytes: 80_000_000 })), 10_000_000);
+  assert.equal(rollBytes(retentionOf({ maxBytes: 1 })), limits.segmentRollBytesMin);
+  assert.equal(rollBytes(retentionOf({})), undefined);
+});
+
+test("P7: a bus with maxBytes holds little more than that, although segments may be larger", async () => {
+  await using directory = await temporaryDirectory();
+  await using broker = await startHttpBroker({
+    config: { engine: "embedded", dataDir: directory.path },
+  });
+  await broker.broker.buses.put("small", { retention: { maxAge: null, maxBytes: 2_000_000 } }, {});
+  const event = { specversion: "1.0", id: "1", source: "/s", type: "t", data: "x".repeat(50_000) };
+  for (let round = 0; round < 10; round++) {
+    const answer = await broker.fetch("POST", "/v1/buses/small/events", {
+      headers: { "content-type": "application/cloudevents-batch+json" },
+      body: Array.from({ length: 10 }, () => event),
+    });
+    assert.equal(answer.status, 200, answer.text);
+  }
+  await broker.broker.retention.run();
+  const { bytes, first } = broker.broker.buses.require("small").log.bounds();
+  assert.ok(bytes <= 2_000_000 && first > 0, `${bytes} bytes are kept, from offset ${first} on`);
 });
 
 async function brokerWithOldEvents(clock: FakeClock): Promise<HttpBroker> {

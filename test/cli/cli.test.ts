@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { runCli } from "../../src/cli/cli.ts";
 import { commands } from "../../src/cli/commands.ts";
 import { temporaryDirectory } from "../support/broker-process.ts";
 import type { HttpBroker } from "../support/http-broker.ts";
@@ -20,35 +19,8 @@ after(async () => {
   await directory[Symbol.asyncDispose]();
 });
 
-interface Ran {
-  readonly status: number;
-  readonly printed: string;
-  readonly noticed: string;
-}
-
-async function millrace(argv: readonly string[], url: string = broker.url): Promise<Ran> {
-  let [printed, noticed] = ["", ""];
-  const status = await runCli({
-    argv,
-    env: { MILLRACE_URL: url },
-    version: "9.9.9",
-    serve: {
-      assertCanListen: () => Promise.resolve(),
-      startHttpServer: () => Promise.reject(new Error("these tests run no server")),
-      untilAskedToStop: () => Promise.resolve("SIGTERM"),
-      announce: () => undefined,
-    },
-    output: {
-      print: (text) => void (printed += `${text}\n`),
-      notice: (text) => void (noticed += `${text}\n`),
-      write: (bytes) => {
-        printed += Buffer.from(bytes).toString();
-        return Promise.resolve();
-      },
-    },
-  });
-  return { status, printed, noticed };
-}
+const millrace = (argv: readonly string[], url: string = broker.url): Promise<Ran> =>
+  run(argv, url);
 
 async function json(argv: readonly string[]): Promise<unknown> {
   const { status, printed, noticed } = await millrace([...argv, "--output", "json"]);
@@ -179,6 +151,8 @@ test("bus export, bus import and event tail move the same lines", async () => {
   const missing = await millrace(["bus", "import", "copy", "/no/file"]);
   assert.deepEqual([missing.status, /\/no\/file/.test(missing.noticed)], [2, true]);
 });
+import type { Ran } from "../support/run-cli.ts";
+import { millrace as run } from "../support/run-cli.ts";
 
 const wrong: readonly (readonly [string, readonly string[], number, RegExp])[] = [
   ["an unknown command", ["bus", "destroy"], 2, /unknown command 'destroy'/],

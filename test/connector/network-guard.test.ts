@@ -29,6 +29,7 @@ const privateLiterals = [
   "http://[::]/",
   "http://[::ffff:127.0.0.1]/",
   "http://[::127.0.0.1]/",
+  "http://[::ffff:0:127.0.0.1]/",
   "http://[64:ff9b::7f00:1]/",
   "http://[2002:7f00:1::]/",
   "http://[fec0::1]/",
@@ -56,6 +57,7 @@ const forbiddenLiterals = [
   "http://[64:ff9b::a9fe:a9fe]/",
   "http://[2002:a9fe:a9fe::1]/",
   "http://[::a9fe:a9fe]/",
+  "http://[::ffff:0:a9fe:a9fe]/",
   "http://[fd00:ec2::254]/",
   "http://[fe80::1]/",
 ];

@@ -204,10 +204,11 @@ test("P3: a name that is never answered delays no sink with another name", async
   const context = makeContext({ resolver });
   await using hanging = openSink("HTTP", { sink: "http://hanging.example/" }, context);
   await using well = openSink("HTTP", { sink: `http://well.example:${server.port}/` }, context);
-  const stuck = [1, 2, 3, 4].map(() => hanging.send({ timeoutMs: 400 }));
-  const before = performance.now();
+  const stuck = [1, 2, 3, 4].map(() => hanging.send({ timeoutMs: 2000 }));
+  let isAnyOver = false;
+  void Promise.race(stuck).then(() => (isAnyOver = true));
   assert.equal((await well.send()).outcome, "delivered");
-  assert.ok(performance.now() - before < 300);
+  assert.ok(!isAnyOver, "it waited for none of those");
   for (const outcome of await Promise.all(stuck)) {
     assert.equal(failureOf(outcome).failure, "timeout");
   }

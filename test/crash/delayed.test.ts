@@ -12,6 +12,8 @@ import {
 
 const ROUNDS = Number(process.env["MILLRACE_CRASH_ROUNDS"] ?? 3);
 const PUBLISHERS = 12;
+/** A life is as short as its dice say, but on a busy machine not before it had something to lose. */
+const ACKNOWLEDGED_EACH = 50;
 
 interface Ledger {
   /** Ids of events whose publish was answered with 202. */
@@ -68,7 +70,11 @@ test(`P1: after kill -9 with delayed events in flight, ${ROUNDS} times, each is 
     if (round === 0) await sendJson("PUT", `${broker.url}/v1/buses/crash`, {});
     const publishers = Array.from({ length: PUBLISHERS }, () => publishUntilKilled(broker, ledger));
     random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
-    await wait(400 + (random / 2 ** 32) * 600);
+    await wait(200 + (random / 2 ** 32) * 600);
+    await eventually(
+      () => ledger.acknowledged.size > ACKNOWLEDGED_EACH * (round + 1),
+      () => `${ledger.acknowledged.size} acknowledged\n${broker.output()}`,
+    );
     await broker.kill();
     await Promise.all(publishers);
   }
@@ -84,7 +90,6 @@ test(`P1: after kill -9 with delayed events in flight, ${ROUNDS} times, each is 
     const there = new Set(ids);
     const lost = [...ledger.acknowledged].filter((id) => !there.has(id));
     assert.deepEqual(lost, [], "every acknowledged event is there");
-    assert.ok(ledger.acknowledged.size > 50 * ROUNDS, `${ledger.acknowledged.size} acknowledged`);
     t.diagnostic(`${ledger.acknowledged.size} acknowledged, ${ids.length} on the bus`);
   } finally {
     assert.equal(await broker.stop(), 0);

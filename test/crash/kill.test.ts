@@ -12,7 +12,7 @@ test(`F1, P1, P2: after kill -9 under load, ${ROUNDS} times, nothing is lost, ch
   await using storm = await Storm.begin({
     dataDir: directory.path,
     seed,
-    lifeMs: [50, 1200],
+    lifeMs: [50, 600],
     waitsForTrim: true,
   });
   await storm.run(ROUNDS);

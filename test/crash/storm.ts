@@ -316,7 +316,9 @@ export class Storm implements AsyncDisposable {
     const empty = await startBrokerProcess({ dataDir: directory.path });
     const emptyMs = performance.now() - began;
     await empty.kill();
-    assert.ok(tookMs < READY_MS_MAX + emptyMs, `${tookMs} ms; an empty directory: ${emptyMs} ms`);
+    // Twice, because what the machine is busy with comes and goes from one start to the next.
+    const allowedMs = READY_MS_MAX + 2 * emptyMs;
+    assert.ok(tookMs < allowedMs, `${tookMs} ms; an empty directory: ${emptyMs} ms`);
   }
 
   async #assertSettled(broker: BrokerProcess, name: string): Promise<void> {

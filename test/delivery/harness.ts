@@ -191,6 +191,7 @@ function faultyLog(log: EventLog, faults: LogFaults, random: SeededRandom): Even
     trim: (before) => log.trim(before),
     segments: () => log.segments(),
     setRollAfter: (rollAfterMs) => log.setRollAfter(rollAfterMs),
+    setRollBytes: (rollBytes) => log.setRollBytes(rollBytes),
     keys: (since) => log.keys(since),
     damages: () => log.damages(),
     verify: (options) => log.verify(options),

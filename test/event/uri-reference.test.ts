@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isUriReference } from "../../src/event/uri-reference.ts";
+import { cpuMs } from "../support/cpu-time.ts";
 
 const legal = [
   "a",
@@ -68,11 +69,11 @@ for (const text of illegal) {
 }
 
 test("P7: a megabyte of anything is judged in a moment", () => {
-  const startedAt = performance.now();
+  const startedAt = cpuMs();
   for (const unit of ["a", ":", "@", "%41", "[", "/", "#", "é", "a:", "http://["]) {
     isUriReference(unit.repeat(1_000_000 / unit.length));
     isUriReference(`http://${unit.repeat(1_000_000 / unit.length)}\\`);
     isUriReference(`http://[v1.${unit.repeat(1_000_000 / unit.length)}\\]`);
   }
-  assert.ok(performance.now() - startedAt < 3000);
+  assert.ok(cpuMs() - startedAt < 3000);
 });

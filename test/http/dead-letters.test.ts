@@ -87,7 +87,7 @@ async function until<Value>(
   ask: () => Promise<Value>,
   isSo: (value: Value) => boolean,
 ): Promise<Value> {
-  const giveUpAt = performance.now() + 8000;
+  const giveUpAt = performance.now() + 30_000;
   for (;;) {
     const value = await ask();
     if (isSo(value)) return value;
@@ -250,6 +250,32 @@ test("a redrive to another sink sends no credentials, and the letters go when th
   assert.deepEqual(other.headers, ["k", "k"]);
   const { counters: after } = await counters(broker);
   assert.deepEqual([after.dead, after.discarded, after.delivered], [0, 2, 1]);
+  const told = await until(
+    () => get<EventExplanation>(broker, "/v1/buses/default/events/1/explain"),
+    ({ subscriptions: [one] }) => one?.attempts.length === 2,
+  );
+  const [s] = told.subscriptions;
+  assert.equal(s?.state, "discarded");
+  assert.match(s.reason, /a replay sent its dead letter to another sink/);
+});
+
+test("explain tells of the present generation: what an earlier one delivered may be filtered now", async () => {
+  await using broker = await start();
+  await using sink = await Sink.start();
+  await withTwoLetters(broker, sink);
+  const explain = (): Promise<EventExplanation> =>
+    get<EventExplanation>(broker, "/v1/buses/default/events/0/explain");
+  await until(explain, ({ subscriptions: [one] }) => one?.attempts.length === 1);
+  await broker.fetch("PATCH", "/v1/subscriptions/s", {
+    body: { filters: [{ exact: { type: "z" } }] },
+  });
+  await broker.fetch("POST", "/v1/subscriptions/s/seek", { body: { to: "earliest" } });
+  await until(
+    () => counters(broker),
+    (now) => now.counters.filtered === 3,
+  );
+  const [s] = (await explain()).subscriptions;
+  assert.deepEqual([s?.generation, s?.state, s?.attempts.length], [2, "filtered", 1]);
 });
 
 test("a letter stays when the other sink refuses it", async () => {

@@ -263,6 +263,7 @@ test("a bus with deduplication counts what it had already, and refuses an id wit
   );
   const { detail } = assertProblem(again, 409, "id_reused");
   assert.match(detail, /line 3: .*2 lines before it were imported/);
+  assert.match(String(again.json()["advice"]), /nothing more was stored/);
   assert.deepEqual([again.json()["imported"], again.json()["duplicates"]], [1, 1]);
   assert.equal(broker.broker.buses.require("copy").log.bounds().next, 3);
 });

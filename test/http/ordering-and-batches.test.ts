@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { IncomingHttpHeaders, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import type { Subscription, SubscriptionStatus } from "../../src/api/api.ts";
+import type { EventExplanation, Subscription, SubscriptionStatus } from "../../src/api/api.ts";
 import { assertProblem, startHttpBroker, structuredEvent } from "../support/http-broker.ts";
 import type { HttpBroker } from "../support/http-broker.ts";
 
@@ -95,7 +95,7 @@ async function until(
   broker: HttpBroker,
   isSo: (now: SubscriptionStatus) => boolean,
 ): Promise<void> {
-  const giveUpAt = performance.now() + 8000;
+  const giveUpAt = performance.now() + 30_000;
   for (let now = await status(broker); !isSo(now); now = await status(broker)) {
     assert(performance.now() < giveUpAt, `it never came to be: ${JSON.stringify(now)}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -167,6 +167,22 @@ test("P5 over HTTP: a blocked key is shown, and moved by an operator", async () 
     letters.json<{ offset: number; reason: string }[]>().map(({ offset }) => offset),
     [2],
   );
+});
+
+test("an event that an operator skipped is explained as skipped", async () => {
+  await using broker = await start();
+  await using sink = await Sink.start();
+  await subscribe(broker, sink, {
+    config: { start: "earliest", ordering: { by: "data.customer", onFailure: "block" } },
+  });
+  sink.answer = ({ ids }) => ({ status: ids[0] === "e2" ? 422 : 204 });
+  await publish(broker, 6);
+  await until(broker, ({ blocked }) => blocked.count === 1);
+  await broker.fetch("POST", "/v1/subscriptions/s/blocked/2/skip");
+  await until(broker, ({ counters }) => counters.delivered === 5 && counters.skipped === 1);
+  const answer = await broker.fetch("GET", "/v1/buses/default/events/2/explain");
+  const [s] = answer.json<EventExplanation>().subscriptions;
+  assert.deepEqual([s?.state, s?.attempts.length], ["skipped", 1]);
 });
 
 const wrong: readonly (readonly [unknown, string])[] = [

@@ -56,6 +56,16 @@ test("JSON nested a million deep is refused without harm", async () => {
   );
 });
 
+test("a member that is there twice is refused with its path, in events it stays", async () => {
+  const headers = { "content-type": "application/json" };
+  const body = '{"sink":"http://127.0.0.1:1/","filters":[{"exact":{"type":"a","type":"b"}}]}';
+  const refused = await broker.fetch("POST", "/v1/subscriptions", { headers, body });
+  assert.match(assertProblem(refused, 400, "invalid_json").detail, /filters\[0\]\.exact\.type/);
+  const event = '{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"a":1,"a":2}}';
+  const tried = { headers, body: `{"events":[${event}]}` };
+  assert.equal((await broker.fetch("POST", "/v1/playground", tried)).status, 200);
+});
+
 test("an admin body over 1 MiB is 413", async () => {
   const body = { description: "x".repeat(1 << 20) };
   assertProblem(await broker.fetch("PUT", "/v1/buses/large", { body }), 413, "request_too_large");
@@ -187,5 +197,5 @@ test("closing answers what is under way and a long poll at once", async () => {
   const answer = await poll;
   assert.equal(answer.status, 200);
   assert.deepEqual(answer.json(), []);
-  assert.ok(performance.now() - started < 4000, "it did not wait for the poll's time");
+  assert.ok(performance.now() - started < 15_000, "it did not wait for the poll's time");
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JsonDocument } from "../../src/kernel/json.ts";
 import { missing, readJson } from "../../src/kernel/json.ts";
+import { cpuMs } from "../support/cpu-time.ts";
 
 function documentOf(text: string): JsonDocument {
   const reading = readJson(text);
@@ -43,8 +44,8 @@ test("elements of a wide array are found the same before and after it has an ind
 test("a thousand lookups in an object of sixty thousand members take no thousand walks", () => {
   const members = Array.from({ length: 60_000 }, (_, index) => `"k${index}":${index}`);
   const document = documentOf(`{${members.join(",")}}`);
-  const started = performance.now();
+  const started = cpuMs();
   for (let lookup = 0; lookup < 10_000; lookup += 1) document.member(document.root, "k59999");
   // Walked through, this takes ten seconds and more; indexed, some milliseconds.
-  assert(performance.now() - started < 2000);
+  assert(cpuMs() - started < 2000);
 });

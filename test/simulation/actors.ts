@@ -3,6 +3,7 @@ import type { Act } from "./act.ts";
 import { consuming } from "./actors/consuming.ts";
 import { dying } from "./actors/dying.ts";
 import { failing } from "./actors/failing.ts";
+import { isolating } from "./actors/isolating.ts";
 import { keeping } from "./actors/keeping.ts";
 import { publishing } from "./actors/publishing.ts";
 import { waiting } from "./actors/waiting.ts";
@@ -12,6 +13,7 @@ const acts: readonly Act[] = [
   ...publishing,
   ...waiting,
   ...consuming,
+  ...isolating,
   ...keeping,
   ...failing,
   ...dying,

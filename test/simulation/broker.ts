@@ -83,7 +83,8 @@ export class Broker {
         if (!life.isOver) consumers.get(notice.subscription)?.noticed(notice, number);
       },
     });
-    await delivery.start([...consumers.values()].map((consumer) => consumer.plan(life, number)));
+    for (const consumer of consumers.values()) consumer.delivery = delivery;
+    await delivery.start([...consumers.values()].map((consumer) => consumer.plan(life)));
     return new Broker({ options, log, delivery, state, logs });
   }
 

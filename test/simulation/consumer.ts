@@ -1,9 +1,26 @@
 import assert from "node:assert/strict";
-import type { OpenSink, Outcome, SinkDelivery, SinkRequest } from "../../src/connector/sink.ts";
-import type { AttemptNotice, SubscriptionPlan } from "../../src/delivery/delivery.ts";
+import type {
+  BatchLimits,
+  OpenSink,
+  Outcome,
+  SinkDelivery,
+  SinkRequest,
+} from "../../src/connector/sink.ts";
+import type {
+  AttemptNotice,
+  BusDelivery,
+  DeliveryStatus,
+  OrderingPlan,
+  SubscriptionPlan,
+} from "../../src/delivery/delivery.ts";
 import type { CloudEvent } from "../../src/event/event.ts";
-import { compileFilters } from "../../src/filter/compile.ts";
+import { compileEventKey, compileFilters } from "../../src/filter/compile.ts";
+import { limits } from "../../src/kernel/limits.ts";
 import type { SeededRandom } from "../../src/testing/seeded-random.ts";
+import { answersOf, timeoutMs } from "./far-end.ts";
+import type { Mood } from "./far-end.ts";
+import { KeyBooks } from "./key-books.ts";
+import type { Ordering } from "./key-books.ts";
 import type { Life } from "./life.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Trace } from "./trace.ts";
@@ -16,14 +33,10 @@ export interface ConsumerSettings {
   readonly startOffset: number;
   readonly concurrency: number;
   readonly maxAttempts: number | undefined;
-}
-
-/** How a far end behaves: what it answers, and after how long. */
-export interface Mood {
-  readonly name: string;
-  readonly answer: (random: SeededRandom) => Outcome;
-  /** Longest wait before the answer. */
-  readonly latencyMs: number;
+  readonly ordering: Ordering | undefined;
+  readonly batch: BatchLimits | undefined;
+  /** Attempts a second; 0 = no limit. */
+  readonly rateLimit: number;
 }
 
 interface Surroundings {
@@ -43,7 +56,11 @@ interface Settled {
   readonly isFailure: boolean;
 }
 
-const timeoutMs = 2000;
+interface Call {
+  readonly life: Life;
+  readonly deliveries: readonly SinkDelivery[];
+  readonly settled: (outcomes: readonly Outcome[]) => void;
+}
 
 /**
  * A subscription, its far end, and what somebody who watches the far end knows of it (P2): which
@@ -53,6 +70,8 @@ export class SimulatedConsumer {
   readonly settings: ConsumerSettings;
   readonly #around: Surroundings;
   readonly #filter;
+  readonly #orderingPlan: OrderingPlan | undefined;
+  readonly #keys: KeyBooks | undefined;
   /** By generation: offsets that the far end has taken at least once. */
   readonly #taken: Set<number>[] = [new Set(), new Set()];
   /** Where each generation begins; more than one is possible while a seek is under way. */
@@ -69,6 +88,14 @@ export class SimulatedConsumer {
   readonly #returned = new Set<number>();
   readonly #failures = new Map<number, number>();
   readonly #inFlight = new Set<number>();
+  #requests = 0;
+  /** Attempts that the rate allows at this moment, and when that was counted. */
+  #tokens = Number.POSITIVE_INFINITY;
+  #tokensAt = 0;
+  /** Heads of keys that an operator has skipped or buried: nobody tells the far end. */
+  readonly #operated = new Set<number>();
+  /** Whoever sends to it in this life. */
+  delivery: BusDelivery | undefined;
   mood: Mood;
   isPaused = false;
   sends = 0;
@@ -83,11 +110,22 @@ export class SimulatedConsumer {
     const compiled = compileFilters(settings.filters);
     assert(compiled.ok);
     this.#filter = compiled.filter;
+    const { ordering } = settings;
+    if (ordering === undefined) return;
+    const key = compileEventKey(ordering.by);
+    assert(key.ok);
+    this.#orderingPlan = { by: ordering.by, onFailure: ordering.onFailure, read: key.read };
+    this.#keys = new KeyBooks(ordering, around.ledger);
+  }
+
+  /** How often P5 had a predecessor to look at. */
+  get orderChecks(): number {
+    return this.#keys?.checks ?? 0;
   }
 
   /** The subscription as one life of the broker sees it. */
-  plan(life: Life, number: number): SubscriptionPlan {
-    const { id, startOffset, concurrency, maxAttempts } = this.settings;
+  plan(life: Life): SubscriptionPlan {
+    const { id, startOffset, concurrency, maxAttempts, rateLimit } = this.settings;
     this.#revision += 1;
     return {
       id,
@@ -95,10 +133,11 @@ export class SimulatedConsumer {
       startOffset,
       filter: this.#filter,
       transformer: undefined,
-      sink: this.#sink(life, number),
+      sink: this.#sink(life),
       concurrency,
-      rateLimit: 0,
+      rateLimit,
       circuitKey: undefined,
+      ordering: this.#orderingPlan,
       timeoutMs,
       retry: { maxAttempts, maxAgeMs: 86_400_000, minDelayMs: 100, maxDelayMs: 3000 },
       deadLetter: true,
@@ -115,6 +154,7 @@ export class SimulatedConsumer {
     this.#isSeeking = true;
     this.starts[generation] = goal;
     this.#taken[generation] = new Set();
+    this.#keys?.forget();
     this.#forget();
   }
 
@@ -128,6 +168,8 @@ export class SimulatedConsumer {
   #forget(): void {
     this.#epoch += 1;
     this.#inFlight.clear();
+    this.#requests = 0;
+    this.#tokens = Number.POSITIVE_INFINITY;
     this.#settled.clear();
     this.#repeatable.clear();
     this.#returned.clear();
@@ -148,17 +190,56 @@ export class SimulatedConsumer {
     for (const [offset, { at }] of this.#settled) {
       if (at > committedAt) this.#repeatable.add(offset);
     }
+    if (this.#isSeeking) this.#keys?.forget();
     this.seekEnds();
     this.#inFlight.clear();
+    this.#requests = 0;
+    this.#tokens = Number.POSITIVE_INFINITY;
+    this.delivery = undefined;
   }
 
-  #sink(life: Life, number: number): OpenSink {
+  /** An operator has moved the blocked head of a key on. */
+  operated(offset: number): void {
+    this.#operated.add(offset);
+  }
+
+  wasOperated(offset: number): boolean {
+    return this.#operated.has(offset);
+  }
+
+  /**
+   * P2 between the acts: what the far end knows for certain, compared with what is said. After a
+   * seek it cannot tell any more which generation an event came for.
+   */
+  assertCounted({ counters }: DeliveryStatus): void {
+    if (this.starts.length > 2) return;
+    const { id } = this.settings;
+    assert.equal(counters.inFlight, this.#inFlight.size, `${id}: so many are in flight (P2)`);
+    let delivered = 0;
+    let failed = this.#operated.size;
+    for (const [offset, { isFailure }] of this.#settled) {
+      if (isFailure) failed += 1;
+      else if (!this.#repeatable.has(offset)) delivered += 1;
+    }
+    assert.equal(counters.delivered, delivered, `${id}: so many were delivered (P2)`);
+    assert(counters.dead + counters.skipped <= failed, `${id}: no more than ${failed} failed (P2)`);
+  }
+
+  #sink(life: Life): OpenSink {
+    const { batch } = this.settings;
     return {
       send: (delivery, settled) => {
-        if (!life.isOver) this.#take(delivery, { life, number, settled });
+        const answer = ([outcome]: readonly Outcome[]): void => {
+          assert(outcome !== undefined, "one event has one outcome");
+          settled(outcome);
+        };
+        if (!life.isOver) this.#take({ life, deliveries: [delivery], settled: answer });
       },
-      batch: undefined,
-      sendBatch: () => assert.fail("this far end takes no batches"),
+      batch,
+      sendBatch: (deliveries, settled) => {
+        assert(batch !== undefined && deliveries.length <= batch.maxEvents);
+        if (!life.isOver) this.#take({ life, deliveries, settled });
+      },
       preview: ({ event }): SinkRequest => ({
         method: "POST",
         url: "http://sink/",
@@ -169,36 +250,50 @@ export class SimulatedConsumer {
     };
   }
 
-  #take(
-    delivery: SinkDelivery,
-    call: {
-      readonly life: Life;
-      readonly number: number;
-      readonly settled: (outcome: Outcome) => void;
-    },
-  ): void {
-    const { trace, random } = this.#around;
-    const { offset, attempt } = delivery;
-    trace.add(`${this.settings.id} gets ${offset}, attempt ${attempt}`);
-    this.#around.guarded(() => this.#assertExplained(delivery));
-    this.sends += 1;
-    this.#inFlight.add(offset);
-    const outcome = this.mood.answer(random);
-    const latencyMs = this.mood.latencyMs === 0 ? 0 : random.integer(0, this.mood.latencyMs);
+  #take({ life, deliveries, settled }: Call): void {
+    const { trace, random, guarded } = this.#around;
+    const { concurrency, id } = this.settings;
+    guarded(() => assert(this.#requests < concurrency, `${id}: more than ${concurrency} requests`));
+    for (const delivery of deliveries) {
+      trace.add(`${id} gets ${delivery.offset}, attempt ${delivery.attempt}`);
+      guarded(() => this.#assertExplained(delivery));
+      guarded(() => this.#assertRate(life));
+      this.sends += 1;
+      this.#inFlight.add(delivery.offset);
+    }
+    this.#requests += 1;
+    const { mood } = this;
+    const outcomes = answersOf(mood, deliveries.length, { random, nowMs: life.monotonic() });
+    const latencyMs = mood.latencyMs(random);
+    // The far end has done its work before it answers, and whether or not the answer arrives.
+    for (const [index, delivery] of deliveries.entries()) {
+      const isTaken = outcomes[index]?.outcome === "delivered";
+      if (isTaken || (mood.mayTakeAndFail === true && random.chance(0.5))) this.#took(delivery);
+    }
     const epoch = this.#epoch;
     const answer = (): void => {
-      if (call.life.isOver) return;
-      this.#isLate = epoch !== this.#epoch;
-      if (!this.#isLate) this.#inFlight.delete(offset);
-      if (outcome.outcome === "retry") this.#failures.set(offset, this.#failed(offset) + 1);
-      call.settled(outcome);
-      this.#isLate = false;
+      if (!life.isOver) this.#answer({ life, deliveries, settled }, outcomes, epoch);
     };
-    // The far end has done its work before it answers, and whether or not the answer arrives.
-    // Which generation it was sent for is known only when a seek under way is known to be durable.
-    if (outcome.outcome === "delivered") for (const taken of this.#taken) taken.add(offset);
-    if (latencyMs > 0) call.life.after(latencyMs, answer);
+    if (latencyMs > 0) life.after(latencyMs, answer);
     else setImmediate(answer);
+  }
+
+  #took({ offset, event }: SinkDelivery): void {
+    // Which generation it was sent for is known only when a seek under way is known to be durable.
+    for (const taken of this.#taken) taken.add(offset);
+    this.#around.guarded(() => this.#keys?.took(offset, event));
+  }
+
+  #answer({ deliveries, settled }: Call, outcomes: readonly Outcome[], epoch: number): void {
+    this.#isLate = epoch !== this.#epoch;
+    if (!this.#isLate) this.#requests -= 1;
+    for (const [index, { offset }] of deliveries.entries()) {
+      if (!this.#isLate) this.#inFlight.delete(offset);
+      if (outcomes[index]?.outcome === "retry")
+        this.#failures.set(offset, this.#failed(offset) + 1);
+    }
+    settled(outcomes);
+    this.#isLate = false;
   }
 
   #failed(offset: number): number {
@@ -214,7 +309,7 @@ export class SimulatedConsumer {
   }
 
   #assertExplained({ offset, attempt, event, bus }: SinkDelivery): void {
-    const { id, concurrency, wants } = this.settings;
+    const { id, wants } = this.settings;
     const { ledger } = this.#around;
     const what = `subscription ${id}, offset ${offset}`;
     assert.equal(bus, "orders");
@@ -224,58 +319,36 @@ export class SimulatedConsumer {
     assert(offset >= start || this.starts.length > 2, `${what}: it starts at ${start}`);
     assert(!this.isPaused, `${what}: it is paused`);
     assert(!this.#inFlight.has(offset), `${what}: it is in flight already`);
-    assert(this.#inFlight.size < concurrency, `${what}: more than ${concurrency} in flight`);
     const attemptMax = this.#failed(offset) + 1;
     assert(attempt >= 1 && attempt <= attemptMax, `${what}: attempt ${attempt} of ${attemptMax}`);
+    this.#assertTurn(offset, event);
     if (this.#isSeeking || !this.#settled.has(offset)) return;
     const mayRepeat = this.#repeatable.has(offset) || this.#comesBack(offset);
     assert(mayRepeat, `${what}: it was settled and committed, and comes again`);
     this.repeats += 1;
   }
+
+  #assertTurn(offset: number, event: CloudEvent): void {
+    this.#keys?.assertTurn({
+      offset,
+      event,
+      inFlight: this.#inFlight,
+      wants: this.settings.wants,
+      hasEnded: (earlier) => this.#settled.has(earlier) && !this.#repeatable.has(earlier),
+      placeOf: (earlier) =>
+        this.delivery?.placeOf(this.settings.id, earlier).where.place ?? "unknown",
+    });
+  }
+
+  /** A bucket of our own, which fills as the limit says. */
+  #assertRate(life: Life): void {
+    const { rateLimit, id } = this.settings;
+    if (rateLimit === 0) return;
+    const now = life.monotonic();
+    const tokensMax = Math.max(1, (rateLimit * limits.rateBurstMs) / 1000);
+    const filled = this.#tokens + ((now - this.#tokensAt) * rateLimit) / 1000;
+    this.#tokens = Math.min(tokensMax, filled) - 1;
+    this.#tokensAt = now;
+    assert(this.#tokens > -0.01, `${id}: more than ${rateLimit} attempts a second`);
+  }
 }
-
-const failure = { latencyMs: 1, response: undefined } as const;
-
-function answered(status: number): Outcome {
-  const error = `answered ${status}`;
-  const facts = { ...failure, failure: "status" as const, status, error };
-  if (status === 429) return { ...facts, outcome: "hold", retryAfterMs: 300 };
-  if (status === 410) return { ...facts, outcome: "gone" };
-  if (status === 400) return { ...facts, outcome: "rejected" };
-  return { ...facts, outcome: "retry", retryAfterMs: undefined };
-}
-
-const delivered: Outcome = { outcome: "delivered", status: 200, latencyMs: 1 };
-const aborted: Outcome = { outcome: "aborted", latencyMs: 1 };
-
-function broken(kind: "connect" | "timeout"): Outcome {
-  return {
-    ...failure,
-    outcome: "retry",
-    failure: kind,
-    status: undefined,
-    error: kind,
-    retryAfterMs: undefined,
-  };
-}
-
-function some(share: number, outcome: Outcome): Mood["answer"] {
-  return (random) => (random.chance(share) ? outcome : delivered);
-}
-
-export const goodMood: Mood = { name: "good", answer: () => delivered, latencyMs: 0 };
-
-export const moods: readonly Mood[] = [
-  goodMood,
-  goodMood,
-  { name: "slow", answer: () => delivered, latencyMs: 200 },
-  { name: "late", answer: some(0.3, broken("timeout")), latencyMs: timeoutMs },
-  { name: "hanging", answer: () => broken("timeout"), latencyMs: timeoutMs },
-  { name: "down", answer: () => broken("connect"), latencyMs: 0 },
-  { name: "flaky", answer: some(0.4, answered(500)), latencyMs: 20 },
-  { name: "unreachable at times", answer: some(0.4, broken("connect")), latencyMs: 5 },
-  { name: "busy", answer: some(0.2, answered(429)), latencyMs: 10 },
-  { name: "picky", answer: some(0.2, answered(400)), latencyMs: 10 },
-  { name: "closing", answer: some(0.2, aborted), latencyMs: 10 },
-  { name: "leaving", answer: some(0.05, answered(410)), latencyMs: 10 },
-];

@@ -66,6 +66,8 @@ export async function failEveryCall(code: string): Promise<number> {
     const fault = { code, after: call, times: 1, writtenBytes: 100 };
     const harm = (world: World): void => {
       world.fallSick();
+      // The call may be a sync.
+      world.ledger.syncFailed = true;
       world.disk.inject(fault);
     };
     isReached = await live(1000, harm, (calls) => calls > call);

@@ -23,10 +23,20 @@ export interface Sums {
   events: number;
   sends: number;
   repeats: number;
+  orderChecks: number;
+  isolations: number;
 }
 
 export async function simulateAll({ first, count }: SeedRange): Promise<Sums> {
-  const sums: Sums = { runs: 0, deaths: 0, events: 0, sends: 0, repeats: 0 };
+  const sums: Sums = {
+    runs: 0,
+    deaths: 0,
+    events: 0,
+    sends: 0,
+    repeats: 0,
+    orderChecks: 0,
+    isolations: 0,
+  };
   for (let seed = first; seed < first + count; seed++) add(sums, await simulate(seed));
   return sums;
 }
@@ -37,4 +47,6 @@ function add(sums: Sums, facts: RunFacts): void {
   sums.events += facts.events;
   sums.sends += facts.sends;
   sums.repeats += facts.repeats;
+  sums.orderChecks += facts.orderChecks;
+  sums.isolations += facts.isolations;
 }

@@ -6,7 +6,7 @@ import { simulate } from "./simulation.ts";
 const range = seedRange(200);
 const last = range.first + range.count - 1;
 
-test(`P1, P2: whatever crashes and fails, what was promised holds (seeds ${range.first} to ${last})`, async (context) => {
+test(`P1, P2, P3, P5: whatever crashes and fails, what was promised holds (seeds ${range.first} to ${last})`, async (context) => {
   const sums = await simulateAll(range);
   context.diagnostic(JSON.stringify(sums));
   // A storm in which nothing dies and nothing comes twice would prove nothing.
@@ -14,6 +14,8 @@ test(`P1, P2: whatever crashes and fails, what was promised holds (seeds ${range
   assert(sums.deaths > 3 * sums.runs);
   assert(sums.sends > 20 * sums.runs);
   assert(sums.repeats > sums.runs);
+  assert(sums.orderChecks > 20 * sums.runs);
+  assert(sums.isolations > sums.runs);
 });
 
 test("a seed replays exactly, down to the last call to the disk", async () => {

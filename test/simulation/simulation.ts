@@ -1,7 +1,7 @@
 import { nextAct } from "./actors.ts";
 import type { Act } from "./act.ts";
-import { subscribe } from "./actors/consuming.ts";
-import { goodMood } from "./consumer.ts";
+import { subscribe, subscribeWitness } from "./actors/consuming.ts";
+import { goodMood } from "./far-end.ts";
 import { World } from "./world.ts";
 
 const stepsDefault = 90;
@@ -14,6 +14,10 @@ export interface RunFacts {
   readonly events: number;
   readonly sends: number;
   readonly repeats: number;
+  /** How often an event was sent that had predecessors of its key. */
+  readonly orderChecks: number;
+  /** How often P3 was shown. */
+  readonly isolations: number;
 }
 
 /** One run: a stormy life, then everything heals, and nothing may be missing (P1, P2). */
@@ -31,6 +35,8 @@ export async function simulate(seed: number, steps: number = stepsDefault): Prom
       events: world.ledger.publishes.reduce((sum, { events }) => sum + events.length, 0),
       sends: consumers.reduce((sum, { sends }) => sum + sends, 0),
       repeats: consumers.reduce((sum, { repeats }) => sum + repeats, 0),
+      orderChecks: consumers.reduce((sum, { orderChecks }) => sum + orderChecks, 0),
+      isolations: world.isolationsShown,
     };
   } catch (error) {
     throw new SimulationFailure(seed, world, error);
@@ -44,6 +50,7 @@ async function storm(world: World, steps: number): Promise<void> {
   await world.start();
   await subscribe(world);
   await subscribe(world);
+  await subscribeWitness(world);
   for (let step = 0; step < steps; step++) {
     await perform(world, nextAct(world.random));
   }

@@ -2,15 +2,19 @@ import assert from "node:assert/strict";
 import type { CloudEvent } from "../../src/event/event.ts";
 import { noExtensions } from "../../src/event/event.ts";
 import type { FsyncMode } from "../../src/engine/engine.ts";
+import type { BlockedDecision } from "../../src/delivery/delivery.ts";
 import { SEGMENT_DATA_START } from "../../src/engine/embedded/log-format.ts";
 import { FakeClock } from "../../src/testing/fake-clock.ts";
 import { FaultyDisk } from "../../src/testing/faulty-disk.ts";
 import { SeededRandom } from "../../src/testing/seeded-random.ts";
 import { Broker, bus, logsRoot } from "./broker.ts";
-import { SimulatedConsumer, goodMood } from "./consumer.ts";
-import type { ConsumerSettings, Mood } from "./consumer.ts";
-import { judgeAtRest, judgeStatus } from "./judge.ts";
+import { SimulatedConsumer } from "./consumer.ts";
+import type { ConsumerSettings } from "./consumer.ts";
+import { goodMood } from "./far-end.ts";
+import type { Mood } from "./far-end.ts";
+import { judgeAtRest, judgeStep } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
+import type { Publish } from "./ledger.ts";
 import { Life } from "./life.ts";
 import { SimulatedState } from "./state.ts";
 import { Trace } from "./trace.ts";
@@ -21,7 +25,14 @@ export type Ending = "kill" | "power cut" | "stop";
 const restMsMax = 1_800_000;
 const startsMax = 50;
 
+/** The subscription that P3 is shown by. */
+export const witnessId = "witness";
+
+export const slowestCallMs = 1500;
+
 export const types = ["a", "b", "c"] as const;
+/** How many keys there are where a subscription is ordered by them. */
+const accounts = 5;
 
 /**
  * Everything around one broker: its disk, its database, virtual time, publishers, far ends, and
@@ -42,6 +53,7 @@ export class World {
   broker: Broker | undefined;
   lives = 0;
   deaths = 0;
+  isolationsShown = 0;
   /** Something may fail that a healthy machine does not refuse. */
   #isSick = false;
   #sicknesses = 0;
@@ -242,12 +254,12 @@ export class World {
       datacontenttype: "application/json",
       dataschema: undefined,
       extensions: noExtensions,
-      data: Buffer.from(`{"n":${this.#events},"fill":"${"x".repeat(size)}"}`),
+      data: Buffer.from(dataOf(this.#events, size)),
       dataIsImpliedJson: false,
     };
   }
 
-  publish(count: number): void {
+  publish(count: number): Publish {
     const { life, ledger, trace } = this;
     const events = Array.from({ length: count }, () => this.newEvent());
     const publish = ledger.publish(this.lives, events);
@@ -260,6 +272,7 @@ export class World {
       this.#guarded(() => ledger.settled(publish, failure, first));
       if (failure === undefined) this.#noteProved();
     });
+    return publish;
   }
 
   #noteProved(): void {
@@ -311,8 +324,9 @@ export class World {
     // The subscription itself is durable before delivery hears of it.
     this.consumers.set(settings.id, consumer);
     const { delivery } = this.running;
+    consumer.delivery = delivery;
     const isExcused = this.#excuse();
-    await this.until(delivery.add(consumer.plan(this.life, this.lives))).catch((error: unknown) => {
+    await this.until(delivery.add(consumer.plan(this.life))).catch((error: unknown) => {
       if (!isExcused()) throw error;
     });
   }
@@ -338,7 +352,19 @@ export class World {
     if (consumer === undefined || this.isDead) return;
     this.trace.add(`${isPaused ? "pause" : "resume"} ${id}`);
     consumer.isPaused = isPaused;
-    this.running.delivery.update(consumer.plan(this.life, this.lives));
+    this.running.delivery.update(consumer.plan(this.life));
+  }
+
+  /** Somebody decides about a key that is blocked. */
+  operate(id: string, decision: BlockedDecision): void {
+    if (this.isDead) return;
+    const { delivery } = this.running;
+    const consumer = this.consumers.get(id);
+    const [head] = delivery.status(id).blocked.heads;
+    if (consumer === undefined || head === undefined) return;
+    this.trace.add(`${id}: ${decision} ${head.offset}`);
+    if (decision !== "retry") consumer.operated(head.offset);
+    this.#inBackground(delivery.unblock(id, head.offset, decision).then(() => undefined));
   }
 
   /** The broker stores the pause and tells delivery, both a little later. */
@@ -367,7 +393,8 @@ export class World {
     const { log, delivery } = this.running;
     const { life } = this;
     const work = async (): Promise<void> => {
-      await this.checkLog();
+      // What has rotted away cannot be told from what was forgotten, once it is trimmed.
+      if (!(await this.checkLog())) return;
       await delivery.prepareTrim(before);
       await log.trim(before);
     };
@@ -415,7 +442,10 @@ export class World {
     while (left > 0 && !this.isDead) {
       await this.turns(4);
       // A far end that left while it was asked to come back is asked again.
-      for (const [id, consumer] of this.consumers) if (consumer.isPaused) this.pause(id, false);
+      for (const [id, consumer] of this.consumers) {
+        if (consumer.isPaused) this.pause(id, false);
+        if (consumer.settings.ordering?.onFailure === "block") this.operate(id, "retry");
+      }
       if (this.#isAtRest()) return;
       const step = this.#untilNextTimer();
       left -= step;
@@ -437,18 +467,31 @@ export class World {
   // -- Checks ------------------------------------------------------------------------------------
 
   judge(): void {
-    for (const id of this.consumers.keys()) judgeStatus(id, this.running.delivery.status(id));
+    for (const consumer of this.consumers.values()) {
+      const status = this.running.delivery.status(consumer.settings.id);
+      judgeStep(consumer, status, this.ledger);
+    }
   }
 
-  async checkLog(): Promise<void> {
+  /** All save the witness. */
+  ordinary(): string[] {
+    return [...this.consumers.keys()].filter((id) => id !== witnessId);
+  }
+
+  /** False when the disk did not let it. */
+  async checkLog(): Promise<boolean> {
     const { life, random } = this;
     const isExcused = this.#excuse();
     const limit = { records: random.integer(1, 40), bytes: random.integer(1, 6000) };
     const checking = this.ledger.check(this.running.log, limit, () => life.isOver);
-    await this.until(checking).catch((error: unknown) => {
+    try {
+      await this.until(checking);
+      return !life.isOver;
+    } catch (error) {
       // While the disk fails a read may fail too; then there is nothing to compare.
       if (!isExcused() || (error as { code?: string }).code !== "storage_unavailable") throw error;
-    });
+      return false;
+    }
   }
 
   async judgeAll(): Promise<void> {
@@ -499,6 +542,10 @@ export class World {
   #rethrow(): void {
     if (this.#backgroundFailure !== undefined) throw this.#backgroundFailure;
   }
+}
+
+function dataOf(number: number, fillBytes: number): string {
+  return `{"n":${number},"account":${number % accounts},"fill":"${"x".repeat(fillBytes)}"}`;
 }
 
 function toError(thrown: unknown): Error {

@@ -1,5 +1,4 @@
 import type { PlaygroundRange, PlaygroundResult } from "../../api/api.ts";
-import { createPlayground } from "../../broker/broker.ts";
 import type { Command, CommandContext, CommandResult, FlagValues } from "../command.ts";
 import { integerFlag, jsonFlag, listFlag, textFlag, UsageError } from "../command.ts";
 
@@ -39,12 +38,15 @@ export const playgroundCommand: Command = {
     const request = `{${[given, ...memberTexts(rest)].join(",")}}`;
     // Given events need no broker.
     const answer =
-      last === undefined
-        ? await createPlayground().run(request)
-        : await context.client.playground(request);
+      last === undefined ? await runHere(request) : await context.client.playground(request);
     return resultOf(answer.results, answer.range);
   },
 };
+
+async function runHere(request: string) {
+  const { createPlayground } = await import("../../broker/broker.ts");
+  return createPlayground().run(request);
+}
 
 async function membersOf(
   context: CommandContext,

@@ -36,9 +36,12 @@ function explanationFacts(told: EventExplanation): [string, string][] {
   for (const { path, passed, reason } of one.filters ?? []) {
     facts.push([passed ? "passed" : "did not pass", `${path}: ${reason} (filters of today)`]);
   }
-  for (const { time, attempt, outcome, status, error } of one.attempts) {
+  for (const { time, attempt, outcome, counted, status, error } of one.attempts) {
     const what = [outcome, status, error].filter((part) => part !== null).join(", ");
-    facts.push([`attempt ${attempt}`, `${time}: ${what}`]);
+    facts.push([
+      `attempt ${attempt}`,
+      `${time}: ${what}${counted === false ? " (not counted)" : ""}`,
+    ]);
   }
   if (one.request !== null) facts.push(["request", `${one.request.method} ${one.request.url}`]);
   return facts;

@@ -1,4 +1,3 @@
-import { createPlayground } from "../../broker/broker.ts";
 import { UsageError } from "../command.ts";
 import type { Command } from "../command.ts";
 import type { FixtureReport } from "../fixtures.ts";
@@ -15,6 +14,7 @@ export const testCommand: Command = {
   ],
   async run(context, files) {
     if (files.length === 0) throw new UsageError("name at least one file with fixtures");
+    const { createPlayground } = await import("../../broker/broker.ts");
     const playground = createPlayground();
     const reports: FixtureReport[] = [];
     for (const file of files) {

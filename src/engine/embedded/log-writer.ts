@@ -78,6 +78,7 @@ export class LogWriter {
   #writtenTo = 0;
   #lastNumber: number;
   #mustRoll: boolean;
+  #rollBytes: number;
   #isMarked: boolean;
   #isClosing = false;
   #commits = 0;
@@ -96,6 +97,7 @@ export class LogWriter {
     this.#syncs = this.#createSyncs();
     this.#lastNumber = options.lastNumber;
     this.#mustRoll = options.mustRoll;
+    this.#rollBytes = options.segmentBytesMax;
     this.#isMarked = options.isMarked;
     if (!options.isMarked) this.#marker.arm();
     this.#rollTimer.arm(options.segments.active.firstTime);
@@ -158,7 +160,7 @@ export class LogWriter {
     // A closing marker is no reason to begin a new segment.
     const active = this.#options.segments.active;
     if (group.records === 0 || active.next === active.first) return false;
-    return active.bytes + group.bytes > this.#options.segmentBytesMax;
+    return active.bytes + group.bytes > this.#rollBytes;
   }
 
   #write(group: PendingGroup, file: DiskFile): void {
@@ -381,6 +383,12 @@ export class LogWriter {
   /** A segment whose first record gets older than this makes way for a new one. */
   setRollAfter(rollAfterMs: number | undefined): void {
     this.#rollTimer.setAfter(rollAfterMs, this.#options.segments.active.firstTime);
+  }
+
+  /** A segment that would get larger than this makes way for a new one. */
+  setRollBytes(rollBytes: number | undefined): void {
+    const { segmentBytesMax } = this.#options;
+    this.#rollBytes = Math.min(segmentBytesMax, rollBytes ?? segmentBytesMax);
   }
 
   #rollByAge(): void {

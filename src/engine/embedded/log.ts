@@ -287,6 +287,11 @@ export class SegmentedLog implements EventLog {
     this.#writer.setRollAfter(rollAfterMs);
   }
 
+  /** Smaller segments than the option of the log says, from the next group on. */
+  setRollBytes(rollBytes: number | undefined): void {
+    this.#writer.setRollBytes(rollBytes);
+  }
+
   /** Finishes what was appended, writes the closing marker, lets go of the files. Idempotent. */
   async close(): Promise<void> {
     await this.#writer.close();

@@ -48,6 +48,9 @@ export class MemoryLog implements EventLog {
   /** Where the kept segments begin, ascending; the first is #first. A full last one is closed. */
   #starts: Offset[] = [0];
   #rollAfterMs: number | undefined;
+  #rollBytes = Infinity;
+  /** Bytes of the appends that the last segment has taken. */
+  #filledBytes = 0;
   /** When the first record of the last segment was appended, on the clock that never jumps. */
   #filledSince: number | undefined;
   #bytes = 0;
@@ -146,6 +149,10 @@ export class MemoryLog implements EventLog {
     this.#rollAfterMs = rollAfterMs;
   }
 
+  setRollBytes(rollBytes: number | undefined): void {
+    this.#rollBytes = rollBytes ?? Infinity;
+  }
+
   keys(since: EpochMs): AsyncIterable<KeyBatch> {
     return scanKeys(this, since);
   }
@@ -188,6 +195,7 @@ export class MemoryLog implements EventLog {
       const first = this.#next();
       for (const record of append.records) this.#store(record);
       this.#bytes += append.bytes;
+      this.#filledBytes += append.bytes;
       return first;
     });
     for (const [index, append] of group.entries()) append.settled(undefined, firsts[index] ?? 0);
@@ -204,8 +212,9 @@ export class MemoryLog implements EventLog {
   #rollIfDue(): void {
     const next = this.#next();
     const isFull = next - (this.#starts.at(-1) ?? 0) >= this.#options.segmentRecords;
-    if (isFull || this.#isOld()) {
+    if (isFull || this.#filledBytes >= this.#rollBytes || this.#isOld()) {
       this.#starts.push(next);
+      this.#filledBytes = 0;
       this.#filledSince = undefined;
     }
   }

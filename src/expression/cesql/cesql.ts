@@ -8,6 +8,7 @@ import { compileNode, UnknownFunction } from "./compile.ts";
 import type { AttributeSource } from "./compile.ts";
 import { parseCesql } from "./parser.ts";
 import { CesqlRun } from "./run.ts";
+import type { StepBudget } from "./run.ts";
 import type { CesqlExpression } from "./expression.ts";
 
 export { explainCesql } from "./explain.ts";
@@ -29,12 +30,17 @@ export type CesqlCompilation<S> =
       readonly failure: TextFailure;
     };
 
-export function compileCesql<S>(text: string, attributes: AttributeSource<S>): CesqlCompilation<S> {
+/** Without a budget of its own an expression may take expressionWorkMax steps for each subject. */
+export function compileCesql<S>(
+  text: string,
+  attributes: AttributeSource<S>,
+  budget?: StepBudget,
+): CesqlCompilation<S> {
   const parsing = parseCesql(text);
   if (!parsing.ok) return { ok: false, kind: "parse", failure: parsing.failure };
   const { node } = parsing;
   try {
-    const run = new CesqlRun<S>();
+    const run = new CesqlRun<S>(budget);
     const evaluate = compileNode(node, attributes);
     const expression: CesqlExpression<S> = {
       text,

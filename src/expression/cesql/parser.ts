@@ -149,7 +149,7 @@ class Parser {
       return this.#count({ kind: "exists", name, ...this.#from(start) });
     }
     if (kind === "word") return this.#parseName();
-    const found = kind === "end" ? "the end of the text" : this.#shown();
+    const found = kind === "end" ? "end of the text" : this.#shown();
     return this.#stop(start, `unexpected ${found}; expected a value, an attribute or a function`);
   }
 
@@ -190,7 +190,7 @@ class Parser {
   #attributeName(): string {
     const { kind, text, start } = this.#token;
     if (kind !== "word" && kind !== "integer") {
-      const found = kind === "end" ? "the end of the text" : this.#shown();
+      const found = kind === "end" ? "end of the text" : this.#shown();
       return this.#stop(start, `unexpected ${found}; expected an attribute's name`);
     }
     const name = toAttributeName(text);
@@ -318,7 +318,7 @@ class Parser {
       this.#advance();
       return;
     }
-    const found = this.#token.kind === "end" ? "the end of the text" : this.#shown();
+    const found = this.#token.kind === "end" ? "end of the text" : this.#shown();
     const hint = sign === ")" ? `; ${adviseSign(this.#token)}` : "";
     this.#stop(this.#token.start, `unexpected ${found}; expected '${sign}'${hint}`);
   }

@@ -15,6 +15,13 @@ export interface CesqlError {
 /** Reads one attribute of what the expression is applied to; undefined when it is missing. */
 export type AttributeReader<S> = (subject: S) => CesqlValue | undefined;
 
+/** How many steps one evaluation may take; asked at each, as it may be shared with other parts. */
+export interface StepBudget {
+  readonly steps: number;
+}
+
+const wholeBudget: StepBudget = { steps: limits.expressionWorkMax };
+
 /**
  * Lives as long as its expression and is begun anew for each event, so that an evaluation allocates
  * nothing of its own. Evaluation is synchronous and does not nest, so one is enough. An error is kept as
@@ -28,11 +35,16 @@ export class CesqlRun<S> {
   #detail: CesqlValue = "";
   #advice = "";
   #workLeft = 0;
+  readonly #budget: StepBudget;
+
+  constructor(budget: StepBudget = wholeBudget) {
+    this.#budget = budget;
+  }
 
   begin(subject: S): void {
     this.subject = subject;
     this.hasFailed = false;
-    this.#workLeft = limits.expressionWorkMax;
+    this.#workLeft = this.#budget.steps;
   }
 
   /** Drops what the last evaluation held, so that an event is not kept alive by a filter. */

@@ -1,6 +1,9 @@
 import type { Command } from "./command.ts";
 import { assertFree } from "./helpers.ts";
 
+/** What a new member costs beside its value, in the time of a character that is copied. */
+const MEMBER_STEPS = 64;
+
 export const unfoldArray: Command = {
   name: "unfold_array",
   group: "array",
@@ -27,6 +30,7 @@ export const unfoldArray: Command = {
       const value = source(work);
       const list = Array.isArray(value) ? value : [value];
       for (const [index, element] of list.entries()) {
+        work.spend(MEMBER_STEPS);
         const place = target(index);
         assertFree(place, work);
         place.write(work, element);

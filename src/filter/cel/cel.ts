@@ -7,6 +7,7 @@ import { compileCelNode } from "./compile.ts";
 import { CelRefusal } from "./refusal.ts";
 import { CelRun, failed } from "./run.ts";
 import type { CelError, CelResult } from "./run.ts";
+import type { WorkShare } from "../work.ts";
 
 export interface CelExpression {
   readonly node: ASTNode;
@@ -32,7 +33,7 @@ const environment = new Environment({
 /** `$key.(string)`, as filters for Vanus are written. */
 const VANUS_VARIABLE = /\$([A-Za-z0-9_.]+)\.\([a-z0-9]+\)/;
 
-export function compileCel(text: string): CelCompilation {
+export function compileCel(text: string, share: WorkShare): CelCompilation {
   const vanus = VANUS_VARIABLE.exec(text);
   if (vanus !== null && vanus.index === text.indexOf("$")) {
     const message = `${vanus[0]} is Vanus's notation and not CEL; write event.data.${vanus[1] ?? ""}`;
@@ -45,7 +46,7 @@ export function compileCel(text: string): CelCompilation {
   }
   try {
     const parsed = environment.parse(text);
-    const expression = makeExpression(parsed.ast);
+    const expression = makeExpression(parsed.ast, share);
     const { valid, type, error } = parsed.check();
     if (!valid) return refuseError(error);
     if (type === "bool" || type === "dyn") return { ok: true, expression };
@@ -73,9 +74,9 @@ function findPrefixRun(text: string): number | undefined {
   return undefined;
 }
 
-function makeExpression(node: ASTNode): CelExpression {
+function makeExpression(node: ASTNode, share: WorkShare): CelExpression {
   const evaluate = compileCelNode(node, { variables: [] });
-  const run = new CelRun();
+  const run = new CelRun(share);
   return {
     node,
     holds(view) {

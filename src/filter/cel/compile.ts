@@ -14,7 +14,7 @@ import { failed } from "./run.ts";
 import type { Evaluate } from "./run.ts";
 import { CelRefusal } from "./refusal.ts";
 import type { Scope } from "./scope.ts";
-import { eventValue, INT_MIN, nameType, Uint } from "./value.ts";
+import { eventValue, INT_MAX, INT_MIN, nameType, Uint } from "./value.ts";
 import type { CelValue } from "./value.ts";
 
 export function compileCelNode(node: ASTNode, scope: Scope): Evaluate {
@@ -51,6 +51,8 @@ export function compileCelNode(node: ASTNode, scope: Scope): Evaluate {
     case "!_":
       return compileNot(compileCelNode(node.args, scope), node.start);
     case "-_":
+      // The literal of the least int is one beyond the greatest, and its minus.
+      if (node.args.op === "value" && node.args.args === -INT_MIN) return () => INT_MIN;
       return compileNegation(compileCelNode(node.args, scope), node.start);
     case ".?":
     case "[?]":
@@ -72,7 +74,13 @@ function compileLiteral({ args, start }: Extract<ASTNode, { op: "value" }>): Eva
   // The only object left is the library's own integer without sign.
   const isUnsigned = typeof args === "object" && args !== null;
   const value: CelValue = isUnsigned ? new Uint(args.valueOf()) : args;
+  if (isBeyondInt(value))
+    throw new CelRefusal(start, "the number is beyond 64 bits; write it as a double");
   return () => value;
+}
+
+function isBeyondInt(value: CelValue): boolean {
+  return typeof value === "bigint" && (value > INT_MAX || value < INT_MIN);
 }
 
 function compileName(name: string, scope: Scope, position: number): Evaluate {

@@ -8,6 +8,7 @@ import { compileCelNode } from "./compile.ts";
 import { show } from "./functions.ts";
 import { CelRun, failed } from "./run.ts";
 import { nameType } from "./value.ts";
+import { WorkShare } from "../work.ts";
 
 export function explainCel(text: string, expression: CelExpression, view: EventView): string {
   const { value, error } = expression.evaluate(view);
@@ -34,7 +35,7 @@ function findDecisive(node: ASTNode, view: EventView): ASTNode {
 }
 
 function evaluate(node: ASTNode, view: EventView): ReturnType<ReturnType<typeof compileCelNode>> {
-  const run = new CelRun();
+  const run = new CelRun(new WorkShare());
   run.begin(view);
   return compileCelNode(node, { variables: [] })(run);
 }

@@ -74,6 +74,9 @@ function noOverload(run: CelRun, { operator, left, right, position }: Operands):
   return run.fail(position, `${operator} does not take ${nameType(left)} and ${nameType(right)}`);
 }
 
+/** What it costs to find, read and compare one element, in the time of looking at a character. */
+const ELEMENT_STEPS = 32;
+
 /** Values of different types are not equal, which is no error; numbers compare by value. */
 function areEqual(run: CelRun, operands: Operands): boolean | typeof failed {
   const { left, right, position } = operands;
@@ -81,12 +84,16 @@ function areEqual(run: CelRun, operands: Operands): boolean | typeof failed {
     // oxlint-disable-next-line eqeqeq -- only == compares a bigint with a double by value.
     return plainNumber(left) == plainNumber(right);
   }
+  // Texts of different lengths differ without a look at them.
+  const areTexts = typeof left === "string" && typeof right === "string";
+  const length = areTexts && left.length === right.length ? left.length : 0;
+  if (!run.spend(length + 1, position)) return failed;
   if (left === right) return true;
-  if (!run.spend(1, position)) return failed;
   const leftList = listOf(left);
   const rightList = listOf(right);
   if (leftList !== undefined && rightList !== undefined) {
     if (leftList.size !== rightList.size) return false;
+    if (!run.spend(leftList.size * ELEMENT_STEPS, position)) return failed;
     for (let index = 0; index < leftList.size; index += 1) {
       const equal = areEqual(run, {
         ...operands,
@@ -118,7 +125,7 @@ function areEqualMaps(run: CelRun, operands: MapOperands): boolean | typeof fail
     others += 1;
     isSame &&= keys.has(key);
   });
-  if (!run.spend(keys.size + others, operands.position)) return failed;
+  if (!run.spend((keys.size + others) * ELEMENT_STEPS, operands.position)) return failed;
   if (!isSame) return false;
   for (const key of keys) {
     const other = right.document.member(right.node, key);
@@ -165,7 +172,7 @@ function isIn(run: CelRun, operands: Operands): CelResult {
   const list = listOf(right);
   if (list !== undefined) {
     for (let index = 0; index < list.size; index += 1) {
-      if (!run.spend(1, position)) return failed;
+      if (!run.spend(ELEMENT_STEPS, position)) return failed;
       const equal = areEqual(run, { ...operands, right: list.at(index) });
       if (equal !== false) return equal;
     }

@@ -1,6 +1,7 @@
 /** One evaluation of a CEL expression for one event, and the first error that it met. */
 import type { EventView } from "../../event/event-view.ts";
 import { Work } from "../work.ts";
+import type { WorkShare } from "../work.ts";
 import type { CelValue } from "./value.ts";
 
 /** What a part answers that has failed; the run knows why. It is a value, because throwing is slow. */
@@ -20,11 +21,15 @@ export interface CelError {
  * forgive errors, so the error kept is the last one, which is the one that made the whole fail.
  */
 export class CelRun {
-  readonly work: Work = new Work();
+  readonly work: Work;
   /** The values of the variables of exists, all and the like, by their depth. */
   readonly variables: CelValue[] = [];
   #view: EventView | undefined;
   #error: CelError | undefined;
+
+  constructor(share: WorkShare) {
+    this.work = new Work(share);
+  }
 
   begin(view: EventView): void {
     this.#view = view;

@@ -42,7 +42,7 @@ export const cel: Dialect = defineDialect({
       return compiler.refuse({ code: "invalid_value", message });
     }
     if (!compiler.isWithinLimits(spec)) return undefined;
-    const compilation = compileCel(spec);
+    const compilation = compileCel(spec, compiler.work.addPart());
     const { path } = compiler;
     if (!compilation.ok) {
       const { position, message } = compilation;

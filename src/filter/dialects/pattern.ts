@@ -66,7 +66,7 @@ export const pattern: Dialect = defineDialect({
     const place: Place = { path, compiler, isAttribute: true };
     const parts = compilePattern(spec, place, 1);
     if (parts === undefined) return undefined;
-    const work = new Work();
+    const work = new Work(compiler.work.addPart());
     return {
       anchorings: parts.anchorings,
       passes(view) {

@@ -34,7 +34,7 @@ export const sql: Dialect = defineDialect({
 });
 
 function compileSql(text: string, compiler: ClauseCompiler): Clause | undefined {
-  const compilation = compileCesql(text, readerOf);
+  const compilation = compileCesql(text, readerOf, compiler.work.addPart());
   if (!compilation.ok) {
     const { position, message } = compilation.failure;
     const place = describePosition(text, position);

@@ -24,7 +24,7 @@ export function parseBlock(text: string): AddressBlock | string {
 
 /** Whether the text is an address of the block; an IPv4 address is in no IPv6 block. */
 export function isInBlock(text: string, { bytes, prefixBits }: AddressBlock): boolean {
-  const address = parseAddress(text);
+  const address = readAddress(text);
   if (address === undefined || address.length !== bytes.length) return false;
   const wholeBytes = prefixBits >> 3;
   for (let index = 0; index < wholeBytes; index += 1) {
@@ -33,6 +33,19 @@ export function isInBlock(text: string, { bytes, prefixBits }: AddressBlock): bo
   const shift = 8 - (prefixBits & 7);
   if (shift === 8) return true;
   return (address[wholeBytes] ?? 0) >> shift === (bytes[wholeBytes] ?? 0) >> shift;
+}
+
+/** The address read last: the blocks of one list all ask for the same one. */
+let lastText = "";
+let lastAddress: readonly number[] | undefined;
+
+function readAddress(text: string): readonly number[] | undefined {
+  if (text !== lastText) {
+    lastAddress = parseAddress(text);
+    // Texts too long for an address are not kept alive.
+    lastText = lastAddress === undefined ? "" : text;
+  }
+  return lastAddress;
 }
 
 function parseAddress(text: string): readonly number[] | undefined {

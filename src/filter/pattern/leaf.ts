@@ -49,7 +49,7 @@ export function compileLeaf(specs: readonly unknown[], place: Place): Leaf | und
     takesMissing: exists.has(false),
     takesAny: exists.has(true),
     anchoringsAt: (attribute) => anchoringsOf(attribute, specs),
-    holdsScalar: compileScalarTest(texts, tests),
+    holdsScalar: compileScalarTest(texts, tests, countTests(specs)),
   };
 }
 
@@ -85,13 +85,30 @@ function addExists(spec: unknown, place: Place, exists: Set<boolean>): boolean {
   return false;
 }
 
+/** How often a text is looked at: once for all plain texts, once for each value in a matcher. */
+function countTests(specs: readonly unknown[]): number {
+  let count = 1;
+  for (const spec of specs) if (typeof spec !== "string") count += countValues(spec);
+  return count;
+}
+
+function countValues(spec: unknown): number {
+  if (typeof spec !== "object" || spec === null) return 1;
+  let count = 0;
+  for (const value of Object.values(spec)) count += countValues(value);
+  return count;
+}
+
+/** What a test costs whatever it looks at: reading an address or a number is no look at a character. */
+const TEST_STEPS = 16;
+
 function compileScalarTest(
   texts: ReadonlySet<string>,
   tests: readonly ScalarTest[],
+  looks: number,
 ): Leaf["holdsScalar"] {
-  const looks = tests.length + 1;
   return (kind, text, work) => {
-    if (!work.spend(text.length * looks)) return false;
+    if (!work.spend((text.length + TEST_STEPS) * looks)) return false;
     if ((kind === "string" || kind === "attribute") && texts.has(text)) return true;
     for (const test of tests) if (test(kind, text)) return true;
     return false;

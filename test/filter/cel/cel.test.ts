@@ -19,6 +19,7 @@ const event = viewOfText(
 );
 
 const passing: readonly string[] = [
+  "-9223372036854775808 < 0 && 9223372036854775807 > 0 && 18446744073709551615u > 0u",
   'event.type == "order.paid"',
   "event.n == 5 && event.n + 1 == 6",
   "event.flag",
@@ -140,6 +141,8 @@ const refusals: readonly [cel: unknown, message: RegExp][] = [
   ["", /line 1, column 1: /],
   ["event.type ==", /^line 1, column 14: /],
   ["event.type ==\n 'a' +", /^line 2, column 7: /],
+  ["9223372036854775808 > 0", /^line 1, column 1: the number is beyond 64 bits/],
+  ["1 > 0 && -9223372036854775809 < 0", /^line 1, column \d+: the number is beyond 64 bits/],
   ["1 + 1", /^line 1, column 1: the expression is of type int; a filter needs a bool/],
   ["'a' + 1 == 'b'", /^line 1, column \d+: no such overload/],
   ["type == 'a'", /^line 1, column \d+: unknown name "type"; the event is called event/],

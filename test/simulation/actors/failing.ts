@@ -1,5 +1,6 @@
 import type { DiskOperation } from "../../../src/testing/faulty-disk.ts";
 import type { Act } from "../act.ts";
+import { slowestCallMs } from "../world.ts";
 import type { World } from "../world.ts";
 
 const operations: readonly (DiskOperation | "any")[] = [
@@ -32,7 +33,7 @@ export const failing: readonly Act[] = [
     name: "slow disk",
     weight: 2,
     act: (world) => {
-      world.disk.delayMs = world.random.pick([1, 20, 300, 1500]);
+      world.disk.delayMs = world.random.pick([1, 20, 300, slowestCallMs]);
     },
   },
   {

@@ -9,5 +9,5 @@ export const keeping: readonly Act[] = [
       world.trim(world.random.integer(first, next));
     },
   },
-  { name: "read", weight: 5, act: (world) => world.checkLog() },
+  { name: "read", weight: 5, act: async (world) => void (await world.checkLog()) },
 ];
