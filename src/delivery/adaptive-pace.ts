@@ -3,7 +3,7 @@ import { limits } from "../kernel/limits.ts";
 
 /**
  * How many attempts a subscription may have in flight, between 1 and its concurrency, learnt from
- * what comes back. docs/decisions/0020-adaptive-concurrency.md compares the ways to do it.
+ * what comes back. docs/decisions/0017-adaptive-concurrency.md compares the ways to do it.
  *
  * - It grows with the successes of a window that is in use: by one with each (doubling) below
  *   `threshold`, by one with each window above.
@@ -103,9 +103,12 @@ const windowSamples = 64;
 const windowSamplesMin = 32;
 /** The first ones, while little is in flight, show latencies without a queue. */
 const startSamples = 8;
-/** A p90 of this many times the lowest, and so much more, is a queue and not noise. */
+/**
+ * A p90 of this many times the lowest, and so much more, is a queue and not noise. The slack is large,
+ * because a broker that is busy itself answers late too, and its own queue must not slow it down.
+ */
 const queueFactor = 2;
-const queueSlackMs = 50;
+const queueSlackMs = 250;
 const cutFactor = 0.8;
 /** After so many windows the lowest p90 of long ago is forgotten. */
 const windowsRemembered = 32;
