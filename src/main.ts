@@ -28,6 +28,14 @@ const [{ runCli }, { processEnvironment }, { systemClock }, { limits }, { versio
 
 let isServing = false;
 
+// `millrace … | head` reads no further: that is no failure. A broker goes on without its reader.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    if (!isServing) process.exit(0);
+  });
+}
+
 /** Loaded by the commands that serve, so that the others start faster. */
 const http = () => import("./http/server.ts");
 
