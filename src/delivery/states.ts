@@ -37,6 +37,22 @@ export type Step =
   /** The same for one with attempts before that success. */
   | "returnParked";
 
+/** What an opening circuit can do to a letter, or to what was discarded in place of one. */
+const ended: Record<Step, DeliveryState | "impossible"> = {
+  attempt: "impossible",
+  succeed: "impossible",
+  park: "impossible",
+  putBack: "impossible",
+  bury: "impossible",
+  discard: "impossible",
+  expire: "impossible",
+  filterOut: "impossible",
+  skip: "impossible",
+  holdBack: "impossible",
+  return: "waiting",
+  returnParked: "parked",
+};
+
 /** Complete by its type: a state or step without an entry does not compile. */
 const transitions: Record<OpenState | EndedState, Record<Step, DeliveryState | "impossible">> = {
   waiting: {
@@ -81,34 +97,8 @@ const transitions: Record<OpenState | EndedState, Record<Step, DeliveryState | "
     return: "impossible",
     returnParked: "impossible",
   },
-  dead: {
-    attempt: "impossible",
-    succeed: "impossible",
-    park: "impossible",
-    putBack: "impossible",
-    bury: "impossible",
-    discard: "impossible",
-    expire: "impossible",
-    filterOut: "impossible",
-    skip: "impossible",
-    holdBack: "impossible",
-    return: "waiting",
-    returnParked: "parked",
-  },
-  discarded: {
-    attempt: "impossible",
-    succeed: "impossible",
-    park: "impossible",
-    putBack: "impossible",
-    bury: "impossible",
-    discard: "impossible",
-    expire: "impossible",
-    filterOut: "impossible",
-    skip: "impossible",
-    holdBack: "impossible",
-    return: "waiting",
-    returnParked: "parked",
-  },
+  dead: ended,
+  discarded: ended,
 };
 
 function canMove(state: DeliveryState): state is OpenState | EndedState {
